@@ -1,0 +1,69 @@
+# Every target says what it does: `make help`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Tools run at these versions wherever the module proxy is reachable; nothing of
+# them is in go.mod.
+GOLANGCI ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.8.0
+
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build ## Look up 11,000 phone numbers of 245 countries, here and now, with no account anywhere
+	@deploy/demo/demo.sh
+
+.PHONY: test
+test: ## Run every test with the race detector, in random order; installs a Redis server if it may
+	@.ci/test
+
+.PHONY: check
+check: fmt-check lint test ## Everything that has to pass before a change lands
+
+.PHONY: build
+build: ## Build bin/worker and bin/enqueue
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./cmd/worker ./cmd/enqueue
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(GOLANGCI) fmt
+
+.PHONY: fmt-check
+fmt-check: ## Show what make fmt would change, and fail if it would
+	$(GOLANGCI) fmt --diff
+
+.PHONY: lint
+lint: ## Run the linters (the first time takes two minutes to build them)
+	$(GOLANGCI) run
+
+.PHONY: bench
+bench: ## Print the table of ratios: drain efficiency, throughput, fill, CPU and memory a number
+	go run ./internal/bench
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME (default 30s)
+	@for pkg in $$(go list ./...); do \
+	  for name in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$name"; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+	  done; \
+	done
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the code calls (needs vuln.go.dev)
+	$(GOVULNCHECK) ./...
+
+.PHONY: up
+up: ## Start nats, redis and a worker with docker compose
+	docker compose up --build --detach --wait
+
+.PHONY: down
+down: ## Stop them; the data stays in the volumes
+	docker compose down

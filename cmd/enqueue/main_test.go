@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/lookupq/lookupq/internal/embedded"
+	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
+	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/results"
+)
+
+// roleVar makes the test binary play another process: a real `enqueue`, or a
+// NATS server for benchmarks.
+const roleVar = "ENQUEUE_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVar) {
+	case "":
+		goleak.VerifyTestMain(m)
+	case "enqueue":
+		main()
+	case "nats":
+		os.Exit(serveNATS(os.Args[1]))
+	case "baseline":
+		os.Exit(baseline(os.Args[1:]))
+	}
+}
+
+// child prepares a process of this binary in a role.
+func child(ctx context.Context, role string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...) //nolint:gosec // our own binary
+	cmd.Env = append(os.Environ(), roleVar+"="+role)
+	return cmd
+}
+
+// serveNATS runs a server until its input ends, and prints its address first.
+func serveNATS(dir string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	srv, err := embedded.StartNATS(ctx, embedded.NATSOptions{Dir: dir, Listen: "127.0.0.1:0", SyncInterval: 2 * time.Minute, Log: zerolog.Nop()})
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_, _ = fmt.Println(srv.ClientURL())
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if srv.Close() != nil {
+		return 1
+	}
+	return 0
+}
+
+// makeStreams makes what a worker makes before a client comes.
+func makeStreams(t testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	n := names.Default()
+	jobsConfig := jetstream.StreamConfig{
+		Name: n.JobsStream(), Subjects: []string{n.JobsWildcard()}, Retention: jetstream.WorkQueuePolicy,
+		Discard: jetstream.DiscardNew, Duplicates: 10 * time.Minute,
+	}
+	if change != nil {
+		change(&jobsConfig)
+	}
+	for _, cfg := range []jetstream.StreamConfig{
+		jobsConfig,
+		{Name: n.ResultsStream(), Subjects: []string{"lookup.results.>"}, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute},
+	} {
+		_, err := js.CreateStream(t.Context(), cfg)
+		require.NoError(t, err)
+	}
+	_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: n.CampaignsBucket(), History: 5})
+	require.NoError(t, err)
+}
+
+// bundle is a server with streams, and the commands run against it.
+type bundle struct {
+	srv *embeddedtest.NATS
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	dir string
+}
+
+func setup(t testing.TB, change func(*jetstream.StreamConfig)) *bundle {
+	t.Helper()
+	b := &bundle{srv: embeddedtest.RunNATS(t), dir: t.TempDir()}
+	b.nc = b.srv.Connect()
+	var err error
+	b.js, err = jetstream.New(b.nc)
+	require.NoError(t, err)
+	makeStreams(t, b.js, change)
+	return b
+}
+
+// output is what a command printed.
+type output struct {
+	code           int
+	stdout, stderr string
+}
+
+// run carries out one command line in this process.
+func (b *bundle) run(t testing.TB, args ...string) output {
+	t.Helper()
+	return b.runWith(t.Context(), nil, args...)
+}
+
+func (b *bundle) runWith(ctx context.Context, stdin io.Reader, args ...string) output {
+	var stdout, stderr syncBuffer
+	code := run(ctx, args, env{stdin: stdin, stdout: &stdout, stderr: &stderr, getenv: func(k string) (string, bool) {
+		return b.dir, k == "HOME"
+	}})
+	return output{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// send carries out `enqueue send` against the bundle's server.
+func (b *bundle) send(t testing.TB, args ...string) output {
+	t.Helper()
+	return b.run(t, append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
+}
+
+// syncBuffer is a buffer for parallel writers.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// file writes a file of the test.
+func (b *bundle) file(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(b.dir, name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// lines is a CSV file of n different numbers.
+func lines(n int) string {
+	var b strings.Builder
+	b.WriteString("id,phone\n")
+	for i := range n {
+		fmt.Fprintf(&b, "K%d,+86138%08d\n", i, i)
+	}
+	return b.String()
+}
+
+// fakeWorker answers jobs: numbers that end in 9 fail, in 8 are not found.
+type fakeWorker struct {
+	asked map[string]int
+	jobs  map[string]int
+	mu    sync.Mutex
+}
+
+// work starts a worker that ends with the test.
+func (b *bundle) work(t testing.TB) *fakeWorker {
+	t.Helper()
+	w := &fakeWorker{asked: map[string]int{}, jobs: map[string]int{}}
+	cons, err := b.js.CreateOrUpdateConsumer(t.Context(), names.Default().JobsStream(), jetstream.ConsumerConfig{Durable: "fake", AckPolicy: jetstream.AckExplicitPolicy})
+	require.NoError(t, err)
+	it, err := cons.Messages(jetstream.PullMaxMessages(50))
+	require.NoError(t, err)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for {
+			m, err := it.Next()
+			if err != nil {
+				return
+			}
+			w.answer(t, b, m)
+		}
+	})
+	t.Cleanup(func() {
+		it.Stop()
+		ended.Wait()
+	})
+	return w
+}
+
+func (w *fakeWorker) answer(t testing.TB, b *bundle, m jetstream.Msg) {
+	var job struct {
+		ID    string
+		Items []struct {
+			Number string
+			Ref    json.RawMessage
+		}
+	}
+	lane, err := names.Default().ParseJobsSubject(m.Subject())
+	if err != nil || json.Unmarshal(m.Data(), &job) != nil {
+		t.Errorf("the fake worker cannot read %s", m.Subject())
+		return
+	}
+	var settled []results.Settled
+	for i, item := range job.Items {
+		w.mu.Lock()
+		w.asked[item.Number]++
+		w.mu.Unlock()
+		s, _ := results.Settle(nil, job.ID, fakeResult(i, item.Number, item.Ref))
+		settled = append(settled, s)
+	}
+	w.mu.Lock()
+	w.jobs[job.ID]++
+	w.mu.Unlock()
+	info := results.JobInfo{ID: names.Identity{Tenant: lane.Tenant, Campaign: lane.Campaign, JobID: job.ID}, Route: lane.Route, Items: len(job.Items)}
+	for _, part := range results.Pack(settled, 300) {
+		if _, err := b.nc.RequestMsg(results.BuildPart(names.Default(), info, part), 5*time.Second); err != nil {
+			return // the test is over, or the server restarts: the job comes again
+		}
+	}
+	_ = m.Ack()
+}
+
+func fakeResult(i int, number string, ref json.RawMessage) *results.Result {
+	r := &results.Result{
+		Index: i, Ref: ref, Number: number, E164: number, Status: results.StatusOK, Provider: "fake", Source: results.SourceUpstream,
+		AnsweredAt: time.Date(2026, 11, 21, 19, 2, 11, 213e6, time.UTC), Cost: results.Cost{Amount: "0.0020", Currency: "CNY"}, Attempts: 1,
+		Lookup: &results.Lookup{
+			Country: "CN", Area: "湖北-襄樊", LineType: "mobile", Valid: results.Yes, Ported: results.No,
+			OriginalCarrier: results.Carrier{ID: "china_mobile", Name: "移动"}, TimeZones: []string{"Asia/Shanghai", "Asia/Urumqi"},
+		},
+	}
+	switch number[len(number)-1] {
+	case '9':
+		r.Status, r.Lookup, r.Error = results.StatusFailed, nil, &results.Error{Code: results.CodeNoAnswer, Message: "=no answer"}
+	case '8':
+		r.Status, r.Lookup = results.StatusNotFound, nil
+	}
+	return r
+}
+
+// once checks that every number was asked exactly once.
+func (w *fakeWorker) once(t testing.TB, numbers int) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	require.Len(t, w.asked, numbers)
+	for number, n := range w.asked {
+		require.Equal(t, 1, n, number)
+	}
+}
+
+// storedNumbers counts the numbers in the jobs stream and checks that no job
+// stands there twice.
+func (b *bundle) storedNumbers(t testing.TB) map[string]int {
+	t.Helper()
+	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
+	require.NoError(t, err)
+	state := stream.CachedInfo().State
+	count, ids := map[string]int{}, map[string]bool{}
+	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
+		m, err := stream.GetMsg(t.Context(), seq)
+		require.NoError(t, err)
+		var job struct {
+			ID    string
+			Items []struct{ Number string }
+		}
+		require.NoError(t, json.Unmarshal(m.Data, &job))
+		require.False(t, ids[job.ID], "job %s is stored twice", job.ID)
+		ids[job.ID] = true
+		for _, i := range job.Items {
+			count[i.Number]++
+		}
+	}
+	return count
+}
+
+// killed starts a real `enqueue send` and kills it with SIGKILL once the jobs
+// stream holds at least so many messages.
+func (b *bundle) killed(t testing.TB, at uint64, args ...string) {
+	t.Helper()
+	cmd := child(t.Context(), "enqueue", append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
+	require.NoError(t, err)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := stream.Info(t.Context())
+		require.NoError(t, err)
+		if info.State.LastSeq >= at {
+			break
+		}
+		<-tick.C
+	}
+	require.NoError(t, cmd.Process.Kill())
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "it had ended by itself: %s", &stderr)
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	require.True(t, ok)
+	require.Equal(t, syscall.SIGKILL, status.Signal(), "it had ended by itself: %s", &stderr)
+}
+
+// events are the JSON lines of a command.
+func events(t testing.TB, out string) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	scan := bufio.NewScanner(strings.NewReader(out))
+	for scan.Scan() {
+		var ev map[string]any
+		require.NoError(t, json.Unmarshal(scan.Bytes(), &ev), scan.Text())
+		all = append(all, ev)
+	}
+	return all
+}

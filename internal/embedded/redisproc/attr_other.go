@@ -1,0 +1,8 @@
+//go:build !unix
+
+package redisproc
+
+import "syscall"
+
+// processAttributes: nothing to set on this system.
+func processAttributes() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/lookupq/lookupq/internal/dur"
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/setup"
+)
+
+// check finds what no single field shows, and fills the defaults that depend on others.
+func (c *Config) check(r *reader, types ProviderTypes) {
+	if c.Claim.LanesMax < c.Claim.LanesActive {
+		r.wrong("claim.lanes_max", "is %d, below claim.lanes_active (%d): raise it", c.Claim.LanesMax, c.Claim.LanesActive)
+	}
+	if c.Retry.Max < c.Retry.Initial {
+		r.wrong("retry.max", "is %s, below retry.initial (%s): raise it", dur.Format(c.Retry.Max), dur.Format(c.Retry.Initial))
+	}
+	if tls := c.NATS.TLS; (tls.Cert == "") != (tls.Key == "") {
+		r.wrong("nats.tls", "needs cert and key together, or neither")
+	}
+	keyless := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
+		keyless[name] = c.checkProvider(r, name, types)
+	}
+	c.checkRoutes(r, keyless)
+	c.warnOfSharedSecrets(r)
+}
+
+// checkProvider builds the provider once and holds its configuration against the
+// documented limits. It reports whether the type needs no key.
+func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) bool {
+	path, p := "providers."+name, c.Providers[name]
+	build, known := types[p.Type]
+	if !known {
+		kinds := slices.Collect(maps.Keys(types))
+		if p.Type == "" {
+			r.wrong(path, "has no type: add `type: %s` or another", suggestType(kinds))
+		} else {
+			r.wrong(path+".type", "is %q, which is no provider type%s", p.Type, suggest(p.Type, kinds))
+		}
+		return false
+	}
+	built, err := build(setup.Config{Name: name, BaseURL: p.BaseURL, Settings: p.Settings})
+	if err != nil {
+		r.providerFaults(path, err)
+		return false
+	}
+	limits := built.Limits()
+	if limits.MaxBatch > 0 && p.Batch > limits.MaxBatch {
+		r.wrong(path+".batch", "is %d, above %d, the documented maximum of %s: lower it", p.Batch, limits.MaxBatch, p.Type)
+	}
+	checkKeys(r, path, p, limits.Keyless)
+	c.Providers[name] = withDefaults(p, limits)
+	return limits.Keyless
+}
+
+// suggestType is one type to put into an example.
+func suggestType(kinds []string) string {
+	if len(kinds) == 0 {
+		return offline
+	}
+	return slices.Min(kinds)
+}
+
+// providerFaults takes the faults of a provider's own settings apart; they know
+// their lines.
+func (r *reader) providerFaults(path string, err error) {
+	var many setup.FieldErrors
+	if !errors.As(err, &many) {
+		var one setup.FieldError
+		if !errors.As(err, &one) {
+			one = setup.FieldError{Problem: err.Error()}
+		}
+		many = setup.FieldErrors{one}
+	}
+	for _, f := range many {
+		at := path
+		if f.Path != "" {
+			at = join(path, f.Path)
+		}
+		if f.Line == 0 {
+			f.Line = r.lineOf(at)
+		}
+		r.fault(f.Line, at, "%s", f.Problem)
+	}
+}
+
+// checkKeys finds keys that are missing, needless or named twice.
+func checkKeys(r *reader, path string, p Provider, keyless bool) {
+	switch {
+	case keyless && len(p.Keys) > 0:
+		r.wrong(path+".keys", "are of no use: %s needs no key, remove them", p.Type)
+	case !keyless && len(p.Keys) == 0:
+		r.wrong(path, "has no keys: add at least one with name and secret")
+	}
+	seen := map[string]bool{}
+	for _, k := range p.Keys {
+		if k.Name != "" && seen[k.Name] {
+			r.wrong(path+".keys", "two are named %q: metrics and status could not tell them apart, rename one", k.Name)
+		}
+		seen[k.Name] = true
+	}
+}
+
+// withDefaults fills what the file leaves open from what the upstream documents.
+func withDefaults(p Provider, limits providers.Limits) Provider {
+	if p.Batch == 0 {
+		p.Batch = limits.DefaultBatch
+	}
+	if p.Timeout == 0 {
+		p.Timeout = limits.Timeout
+	}
+	p.Keys = slices.Clone(p.Keys)
+	for i := range p.Keys {
+		if p.Keys[i].Concurrency == 0 {
+			p.Keys[i].Concurrency = limits.Concurrency
+		}
+		if p.Keys[i].Rate == 0 {
+			p.Keys[i].Rate = limits.Rate
+		}
+	}
+	return p
+}
+
+// checkRoutes holds the routes against the providers, and finds providers that
+// nothing uses.
+func (c *Config) checkRoutes(r *reader, keyless map[string]bool) {
+	_, haveOffline := c.Providers[offline]
+	if len(c.Routes) == 0 || r.lines["routes"] == 0 && !haveOffline {
+		r.wrong("routes", "has no route: add one, such as `carrier-cn: {providers: [qxt]}`")
+		return
+	}
+	used := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
+		rt, path := c.Routes[name], "routes."+name
+		if len(rt.Providers) == 0 {
+			r.wrong(path, "has no providers: add `providers: [NAME]`")
+		}
+		free, seen := true, map[string]bool{}
+		for _, p := range rt.Providers {
+			if _, ok := c.Providers[p]; !ok {
+				r.wrong(path+".providers", "names the provider %q, which is not below providers%s", p, suggest(p, slices.Collect(maps.Keys(c.Providers))))
+			}
+			if seen[p] {
+				r.wrong(path+".providers", "names %q twice: remove one", p)
+			}
+			used[p], seen[p] = true, true
+			free = free && keyless[p]
+		}
+		if rt.CacheTTL == unset {
+			rt.CacheTTL = defaultCacheTTL
+			if free {
+				rt.CacheTTL = 0 // asking is as fast as the cache and costs nothing
+			}
+		}
+		c.Routes[name] = rt
+	}
+	for _, p := range slices.Sorted(maps.Keys(c.Providers)) {
+		if !used[p] && r.lines["providers."+p] > 0 {
+			r.warn("providers."+p, "no route uses it")
+		}
+	}
+}
+
+// warnOfSharedSecrets points at one credential under several names: it is one key
+// to the upstream, so it is limited as one, with the lower limits.
+func (c *Config) warnOfSharedSecrets(r *reader) {
+	type place struct{ kind, secret string }
+	seen := map[place]string{}
+	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
+		p := c.Providers[name]
+		for _, k := range p.Keys {
+			at := place{p.Type, k.Secret.Reveal()}
+			if at.secret == "" {
+				continue
+			}
+			if first, ok := seen[at]; ok {
+				r.warn("providers."+name+".keys", "key "+k.Name+" has the secret of "+first+": they count as one key, the lower limits hold")
+				continue
+			}
+			seen[at] = name + "." + k.Name
+		}
+	}
+}

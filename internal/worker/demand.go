@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/batch"
+	"github.com/lookupq/lookupq/providers/keys"
+)
+
+// provider is one configured upstream at work: its packer and its permits.
+type provider struct {
+	name    string
+	cfg     Provider
+	impl    providers.Provider
+	pool    *keys.Pool // nil for one without keys
+	loop    *batch.Loop[waiter]
+	prices  map[string]providers.Cost // by key
+	offline bool                      // answers from data of its own, for nothing
+	share   func() int                // permits this worker may expect at a time
+}
+
+// route is a named way to answer: providers in order.
+type route struct {
+	name             string
+	cfg              Route
+	steps            []*provider
+	failoverNotFound bool
+	queued           [names.Priorities]atomic.Int64 // items between claim and packer
+	settled          atomic.Int64                   // items with a stored result
+}
+
+// validate asks every provider of the route whether it takes the options, before
+// anything is paid.
+func (r *route) validate(opts providers.Options) error {
+	if len(opts) == 0 {
+		return nil
+	}
+	for _, prov := range r.steps {
+		v, ok := prov.impl.(providers.OptionsValidator)
+		if !ok {
+			return errNoOptions(prov.name)
+		}
+		if err := v.ValidateOptions(opts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roundsAhead is how many rounds of this worker's permits wait in the packers:
+// one to cut from while the next is fetched.
+const roundsAhead = 2
+
+// demand tells the claimer what the packers can take.
+type demand struct {
+	p *pipeline
+}
+
+// Routes implements jobs.Demand.
+func (d demand) Routes() []string { return d.p.cfg.RouteNames() }
+
+// Room is how many items of the priority the route's first provider would have
+// waiting too few of. What waits at lower priorities does not count: it must not
+// keep higher ones out.
+func (d demand) Room(name string, prio names.Priority) int {
+	rt := d.p.routes[name]
+	if rt == nil {
+		return 0
+	}
+	first := rt.steps[0]
+	if usable, _ := first.loop.Usable(); !usable && len(rt.steps) == 1 {
+		return 0
+	}
+	round := first.share() * first.cfg.Batch
+	room := roundsAhead*round - first.loop.Waiting(prio)
+	for q := prio; q <= names.High; q++ {
+		room -= int(rt.queued[q].Load())
+	}
+	room = min(room, d.p.heldLimit(prio)-int(d.p.held.Load()))
+	if room < min(first.cfg.Batch, round/4) {
+		return 0 // small change makes small pulls
+	}
+	return room
+}
+
+// heldLimit is claim.max_held, with some of it kept back for higher priorities.
+func (p *pipeline) heldLimit(prio names.Priority) int {
+	const perPriority = 20 // a twentieth for each priority above
+	return p.cfg.Claim.MaxHeld - p.cfg.Claim.MaxHeld/perPriority*int(names.High-prio)
+}
+
+// Quantum is a batch: shares are kept over a few calls.
+func (d demand) Quantum(name string) int {
+	if rt := d.p.routes[name]; rt != nil {
+		return rt.steps[0].cfg.Batch
+	}
+	return 1
+}
+
+// Weight implements jobs.Demand.
+func (d demand) Weight(tenant string) int {
+	t, _ := d.p.cfg.Tenant(tenant)
+	return t.Weight
+}
+
+// Paused implements jobs.Demand. Campaigns cannot be paused yet.
+func (d demand) Paused(names.Lane) bool { return false }
+
+// takes reports whether an answer of that age will do for the job.
+func (j *job) takes(age time.Duration) bool {
+	return j.decoded.MaxAge == nil || age <= *j.decoded.MaxAge && *j.decoded.MaxAge > 0
+}
+
+func errNoOptions(name string) error {
+	return fmt.Errorf("provider %s takes no options", name)
+}
+
+// canonical is the options' JSON with sorted names, "" for none.
+func canonical(opts providers.Options) string {
+	if len(opts) == 0 {
+		return ""
+	}
+	text, err := json.Marshal(opts) // they came from JSON
+	if err != nil {
+		return fmt.Sprint(opts)
+	}
+	return string(text)
+}

@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/jobs"
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/results"
+	"github.com/lookupq/lookupq/results/cache"
+	"github.com/lookupq/lookupq/results/journal"
+)
+
+// decode reads a job's body. What cannot be read stays a job with a cause of
+// death, so that it ends where all jobs end.
+func (p *pipeline) decode(h *jobs.Held) *job {
+	decoded, err := jobs.Decode(h.Body)
+	j := &job{
+		held: h, decoded: decoded, open: len(decoded.Items), digest: sha256.Sum256(h.Body),
+		id:    names.Identity{Tenant: h.Lane.Tenant, Campaign: h.Lane.Campaign, JobID: decoded.ID},
+		route: p.routes[h.Lane.Route],
+	}
+	j.tenant, _ = p.cfg.Tenant(h.Lane.Tenant)
+	j.priority = min(h.Lane.Priority, j.tenant.MaxPriority)
+	j.info = results.JobInfo{ID: j.id, Route: h.Lane.Route, Items: len(decoded.Items), Trace: h.Header}
+	j.fatal = p.causeOfDeath(j, err)
+	if j.route == nil {
+		j.route = p.nowhere
+	}
+	j.numbers = make([]providers.Number, len(decoded.Items))
+	j.expires = j.expiry()
+	j.scope = j.cacheScope()
+	return j
+}
+
+// expiry is when the job's items expire: what the job says, else the route's
+// limit counted from when the job was stored; zero is never.
+func (j *job) expiry() time.Time {
+	if !j.decoded.ExpiresAt.IsZero() {
+		return j.decoded.ExpiresAt
+	}
+	if j.route.cfg.Expires > 0 {
+		return j.held.Stored.Add(j.route.cfg.Expires)
+	}
+	return time.Time{}
+}
+
+// cacheScope is who shares the job's answers; nil if the route keeps none, or the
+// job wants none that is known.
+func (j *job) cacheScope() *cache.Scope {
+	if j.route.cfg.CacheTTL <= 0 || len(j.route.steps) == 0 || j.route.steps[0].offline {
+		return nil
+	}
+	return &cache.Scope{
+		ShareGroup: j.tenant.ShareGroup, Route: j.route.name, Partition: canonical(j.decoded.Options), TTL: j.route.cfg.CacheTTL,
+	}
+}
+
+// own claims the batch in the journal, which tells what is known of each job. It
+// returns the jobs that go on here.
+func (p *pipeline) own(ctx context.Context, batch []*job) []*job {
+	named := p.buryNameless(ctx, batch)
+	if len(named) == 0 {
+		return nil
+	}
+	reqs := make([]journal.ClaimRequest, len(named))
+	for i, j := range named {
+		reqs[i] = journal.ClaimRequest{
+			ID: j.id, Digest: [16]byte(j.digest[:16]), Items: j.items(), Stored: j.held.Stored, Redelivered: j.held.Delivered > 1,
+		}
+	}
+	owner := journal.NewOwner()
+	var replies []journal.ClaimReply
+	err := p.patiently(ctx, "journal", func() (err error) {
+		replies, err = p.journal.Claim(ctx, owner, reqs)
+		return err
+	})
+	if err != nil { // only when the worker stops
+		p.release(named)
+		return nil
+	}
+	s := p.nextScribe()
+	owned := make([]*job, 0, len(named))
+	for i, j := range named {
+		j.scribe, j.claim, j.slot = s, &replies[i], replies[i].Slot
+		if p.accept(ctx, j) {
+			owned = append(owned, j)
+		}
+	}
+	return owned
+}
+
+// buryNameless ends the jobs of which not even the id can be read: nobody knows
+// whose results to write. It returns the others.
+func (p *pipeline) buryNameless(ctx context.Context, batch []*job) []*job {
+	named := make([]*job, 0, len(batch))
+	for _, j := range batch {
+		if j.id.JobID != "" && j.held.Problem != jobs.BadSubject {
+			named = append(named, j)
+		} else {
+			p.buryAndAck(ctx, j)
+		}
+	}
+	return named
+}
+
+// buryAndAck ends a dead job that gets no results.
+func (p *pipeline) buryAndAck(ctx context.Context, j *job) {
+	if p.bury(ctx, j) {
+		p.ack(j)
+	} else {
+		p.release([]*job{j})
+	}
+}
+
+// accept decides by the journal's reply whether the job goes on here.
+func (p *pipeline) accept(ctx context.Context, j *job) bool {
+	switch j.claim.State {
+	case journal.StateNew, journal.StateKnown:
+	case journal.StatePoison:
+		j.fatal = &deadCause{results.ReasonCrashLoop, results.CodeInternal, fmt.Errorf("claimed %d times without progress: it may crash its worker", j.claim.Claims)}
+	case journal.StateDone: // published again, or an ack that was lost
+		p.ack(j)
+		return false
+	case journal.StateReused:
+		j.fatal = &deadCause{reason: results.ReasonIDReused, err: errIDReused}
+		p.buryAndAck(ctx, j)
+		return false
+	case journal.StateForeign:
+		// Only the server's redelivery after AckWait may bring it to a worker that understands.
+		p.drop(j, "its journal is of another version")
+		return false
+	case journal.StateTwin:
+		p.release([]*job{j})
+		return false
+	}
+	return j.fatal == nil || p.buryOrHandBack(ctx, j)
+}
+
+func (p *pipeline) buryOrHandBack(ctx context.Context, j *job) bool {
+	if p.bury(ctx, j) {
+		return true
+	}
+	p.handBack(ctx, []*job{j})
+	return false
+}
+
+// ack ends a job that gets nothing (more) from this claim.
+func (p *pipeline) ack(j *job) {
+	if j.abandon() {
+		j.held.Ack(nil)
+		p.forget(j)
+	}
+}
+
+// release hands jobs back at once that the journal knows nothing of.
+func (p *pipeline) release(batch []*job) {
+	for _, j := range batch {
+		if j.abandon() {
+			j.held.Release()
+			p.forget(j)
+		}
+	}
+}
+
+// handBack gives claimed jobs up undone: the journal does not count the claim,
+// and the server delivers them again at once. Nobody else may be writing their
+// journal any more.
+func (p *pipeline) handBack(ctx context.Context, batch []*job) {
+	var slots []*journal.Slot
+	for _, j := range batch {
+		if j.abandon() {
+			slots = append(slots, j.slot)
+			defer p.forget(j)
+			defer j.held.Release()
+		}
+	}
+	if len(slots) == 0 {
+		return
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
+	defer cancel()
+	if err := p.journal.HandBack(stop, slots); err != nil {
+		p.log.Warn().Err(err).Int("jobs", len(slots)).Msg("the journal counts jobs handed back as claimed without progress")
+	}
+}
+
+const handBackTimeout = 3 * time.Second
+
+// patiently repeats f while its server is away, until ctx ends: jobs are held
+// and heartbeaten meanwhile, and no call is made for them.
+func (p *pipeline) patiently(ctx context.Context, what string, f func() error) error {
+	policy := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
+	warned := false
+	err := backoff.RetryNotify(f, backoff.WithContext(policy, ctx), func(err error, _ time.Duration) {
+		if !warned {
+			p.log.Warn().Err(err).Str("waiting_for", what).Msg("jobs are held until it answers")
+		}
+		warned = true
+	})
+	if warned && err == nil {
+		p.log.Info().Str("waiting_for", what).Msg("answers again")
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/batch"
+	"github.com/lookupq/lookupq/providers/keys"
+)
+
+// poolPermits gives a packer the permits of a key pool.
+type poolPermits struct{ *keys.Pool }
+
+// Acquire implements batch.Permits.
+func (p poolPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
+	g, err := p.Pool.Acquire(ctx, n)
+	if err != nil {
+		var w *keys.WaitError
+		if errors.As(err, &w) {
+			err = waitError(w)
+		}
+		return batch.Grant{}, err
+	}
+	return batch.Grant{Key: g.Key, N: g.N, Lease: &g}, nil
+}
+
+// waitError says in the packer's words why there is no permit. Only keys that do
+// not work are a reason to ask another provider; a Redis that is away is none.
+func waitError(w *keys.WaitError) *batch.WaitError {
+	out := &batch.WaitError{After: w.After, Reason: string(w.Reason)}
+	switch w.Reason {
+	case keys.WaitPaused:
+		out.Stop, out.Fault = true, &providers.Failure{Kind: providers.KindThrottled, Message: "every key is paused"}
+	case keys.WaitQuarantined, keys.WaitNoKey:
+		out.Stop, out.Fault = true, &providers.Failure{Kind: providers.KindUnauthorized, Message: "no key can be used"}
+	case keys.WaitGuard, keys.WaitRedisAway:
+		out.Stop = true
+	case keys.WaitConcurrency, keys.WaitRate, keys.WaitNumberRate:
+	}
+	return out
+}
+
+// localPermits bounds the calls of a provider that has no key and pays nothing:
+// only this worker's processors are to be spared.
+type localPermits struct{ free chan struct{} }
+
+func newLocalPermits(calls int) localPermits {
+	p := localPermits{make(chan struct{}, calls)}
+	for range calls {
+		p.free <- struct{}{}
+	}
+	return p
+}
+
+// Acquire implements batch.Permits.
+func (p localPermits) Acquire(_ context.Context, n int) (batch.Grant, error) {
+	select {
+	case <-p.free:
+		return batch.Grant{N: n, Lease: localLease{p.free}}, nil
+	default:
+		// A release of this packer tries again at once.
+		return batch.Grant{}, &batch.WaitError{After: time.Second, Reason: string(keys.WaitConcurrency)}
+	}
+}
+
+// Pause implements batch.Permits: there is no key to pause.
+func (localPermits) Pause(context.Context, string, time.Duration, string) error { return nil }
+
+// Quarantine implements batch.Permits.
+func (localPermits) Quarantine(context.Context, string, string) error { return nil }
+
+// Succeeded implements batch.Permits.
+func (localPermits) Succeeded(string) {}
+
+// localLease is one call of a provider without keys.
+type localLease struct{ free chan<- struct{} }
+
+// Refund implements batch.Lease.
+func (localLease) Refund(int) {}
+
+// Release implements batch.Lease.
+func (l localLease) Release() { l.free <- struct{}{} }
+
+// Abandon implements batch.Lease: the work ends with the call.
+func (l localLease) Abandon() { l.free <- struct{}{} }
+
+// Lost implements batch.Lease; a local permit is never lost.
+func (localLease) Lost() <-chan struct{} { return nil }

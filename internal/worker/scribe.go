@@ -1,0 +1,185 @@
+package worker
+
+import (
+	"sync"
+	"time"
+
+	"github.com/lookupq/lookupq/results/cache"
+	"github.com/lookupq/lookupq/results/journal"
+)
+
+// repairEvery is how often a journal that missed writes is tried again.
+const repairEvery = time.Second
+
+// scribe writes the journal for its share of the jobs. It alone touches their
+// slots, so whatever comes while it writes goes into its next trip together.
+// One goroutine, run's, which the pipeline waits for.
+type scribe struct {
+	p *pipeline
+
+	mu      sync.Mutex
+	touched []*job        // with outcomes to record
+	answers []cache.Entry // for the cache, in the same trip
+	ended   []*job        // all parts stored: done mark and ack are due
+	next    chan struct{} // closed when what is in the lists now is recorded
+	ready   chan struct{} // 1: the lists are not empty
+
+	// run's goroutine only:
+	lost   map[*job]struct{} // the journal missed a write of theirs
+	undone []*journal.Slot   // done marks that Redis missed
+}
+
+func newScribe(p *pipeline) *scribe {
+	return &scribe{p: p, next: make(chan struct{}), ready: make(chan struct{}, 1), lost: map[*job]struct{}{}}
+}
+
+// note leaves work for the scribe; the channel closes when it is recorded.
+func (s *scribe) note(touched []*job, answers []cache.Entry) <-chan struct{} {
+	s.mu.Lock()
+	s.touched = append(s.touched, touched...)
+	s.answers = append(s.answers, answers...)
+	next := s.next
+	s.mu.Unlock()
+	s.signal()
+	return next
+}
+
+// end leaves a job whose last part is stored.
+func (s *scribe) end(j *job) {
+	s.mu.Lock()
+	s.ended = append(s.ended, j)
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *scribe) signal() {
+	select {
+	case s.ready <- struct{}{}:
+	default:
+	}
+}
+
+// run records until quit is closed and nothing is left.
+func (s *scribe) run(quit <-chan struct{}) {
+	tick := time.NewTicker(repairEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ready:
+			s.turn()
+		case <-tick.C:
+			s.repair()
+		case <-quit:
+			s.turn()
+			return
+		}
+	}
+}
+
+// turn records everything that has come.
+func (s *scribe) turn() {
+	s.mu.Lock()
+	touched, answers, ended, recorded := s.touched, s.answers, s.ended, s.next
+	s.touched, s.answers, s.ended, s.next = nil, nil, nil, make(chan struct{})
+	s.mu.Unlock()
+	s.record(s.shares(touched), answers)
+	close(recorded)
+	s.finish(ended)
+}
+
+func (s *scribe) shares(touched []*job) []share {
+	now := s.p.now()
+	shares := make([]share, 0, len(touched))
+	for _, j := range touched {
+		sh, ok := j.share(now, s.p.cfg.Results.MaxItems)
+		if !ok {
+			continue
+		}
+		if sh.waits {
+			s.p.linger.add(j)
+		} else {
+			s.p.linger.remove(j)
+		}
+		shares = append(shares, sh)
+	}
+	return shares
+}
+
+// record writes shares to the journal, then sends their parts. Redis away stops
+// neither: JetStream is the record, the journal catches up.
+func (s *scribe) record(shares []share, answers []cache.Entry) {
+	if len(shares) == 0 && len(answers) == 0 {
+		return
+	}
+	entries := make([]journal.Entry, len(shares))
+	for i := range shares {
+		entries[i] = shares[i].entry
+	}
+	states, _ := s.p.journal.Settle(s.p.work, entries, answers)
+	for i := range shares {
+		switch j := shares[i].job; {
+		case states != nil && states[i] == journal.Refused:
+			s.p.drop(j, "another worker owns the job")
+		case states == nil || states[i] == journal.Lost:
+			s.lost[j] = struct{}{}
+		}
+	}
+	s.repair()
+	for i := range shares {
+		s.p.publish(&shares[i])
+	}
+}
+
+// repair puts back what the journal has lost or missed: its holder knows
+// everything. Jobs that somebody else has claimed since are dropped. While Redis
+// is away it does nothing; the next tick tries again.
+func (s *scribe) repair() {
+	if len(s.undone) > 0 && s.p.journal.Done(s.p.work, s.undone) == nil {
+		s.undone = nil
+	}
+	if len(s.lost) == 0 {
+		return
+	}
+	jobs := make([]*job, 0, len(s.lost))
+	entries := make([]journal.Entry, 0, len(s.lost))
+	for j := range s.lost {
+		if e, ok := j.everything(); ok {
+			jobs, entries = append(jobs, j), append(entries, e)
+		} else {
+			delete(s.lost, j)
+		}
+	}
+	states, err := s.p.journal.Restore(s.p.work, entries)
+	if err != nil {
+		return
+	}
+	for i, j := range jobs {
+		delete(s.lost, j)
+		if states[i] == journal.Refused {
+			s.p.drop(j, "another worker owns the job")
+		}
+	}
+	s.p.metrics.JournalLost(len(jobs))
+}
+
+// finish marks jobs done and acknowledges them. The mark guards against the same
+// job published again; while Redis is away the acks go out all the same and the
+// marks follow.
+func (s *scribe) finish(ended []*job) {
+	if len(ended) == 0 {
+		return
+	}
+	slots := make([]*journal.Slot, len(ended))
+	for i, j := range ended {
+		slots[i] = j.slot
+		delete(s.lost, j)
+	}
+	if err := s.p.journal.Done(s.p.work, slots); err != nil {
+		s.undone = append(s.undone, slots...)
+	}
+	for _, j := range ended {
+		j.held.Ack(nil)
+		s.p.forget(j)
+	}
+	s.p.metrics.JobsSettled(len(ended))
+}

@@ -1,0 +1,112 @@
+package worker
+
+import "time"
+
+// Status is what /v1/status tells: a picture of this worker and of what it sees
+// of the fleet. Fields are only ever added.
+type Status struct {
+	Version   string    `json:"version"`
+	WorkerID  string    `json:"worker_id"`
+	State     string    `json:"state"` // starting, running, stopping
+	StartedAt time.Time `json:"started_at"`
+
+	NATS  ServerStatus `json:"nats"`
+	Redis ServerStatus `json:"redis"`
+	Held  HeldStatus   `json:"held"`
+
+	Routes    []RouteStatus    `json:"routes"`
+	Lanes     []LaneStatus     `json:"lanes"`
+	Providers []ProviderStatus `json:"providers"`
+	Campaigns []CampaignStatus `json:"campaigns"`
+	Warnings  []string         `json:"warnings,omitempty"`
+}
+
+// ServerStatus is one of the servers the worker rests on.
+type ServerStatus struct {
+	OK bool `json:"ok"`
+	// Kind is external, embedded, or what runs inside ("redis-server 7.0.15").
+	Kind string `json:"kind"`
+	// URL has no credentials.
+	URL string `json:"url,omitempty"`
+	// Ephemeral is an in-process Redis: a restart forgets limits, journal and cache.
+	Ephemeral bool `json:"ephemeral,omitempty"`
+	// Detail says what is wrong, or why it is as it is.
+	Detail string `json:"detail,omitempty"`
+}
+
+// HeldStatus is the work this worker has taken and not yet acknowledged.
+type HeldStatus struct {
+	Jobs     int `json:"jobs"`
+	Items    int `json:"items"`
+	MaxItems int `json:"max_items"`
+}
+
+// RouteStatus is one route this worker serves.
+type RouteStatus struct {
+	Name      string   `json:"name"`
+	Providers []string `json:"providers"`
+	// Waiting are the items here that are not on the wire.
+	Waiting int `json:"waiting"`
+	// Settled are the items answered since the start.
+	Settled int64 `json:"settled"`
+	// Usable is false while no provider can be used and pulling is stopped.
+	Usable bool `json:"usable"`
+}
+
+// LaneStatus is one lane this worker pulls or knows to be waiting.
+type LaneStatus struct {
+	Route    string `json:"route"`
+	Priority string `json:"priority"`
+	Tenant   string `json:"tenant"`
+	Campaign string `json:"campaign"`
+	Pending  int64  `json:"pending"` // jobs in the queue
+	Held     int    `json:"held"`    // jobs taken by this worker
+	State    string `json:"state"`   // served, waiting, paused, unserved
+}
+
+// ProviderStatus is one upstream; limits hold over the whole fleet.
+type ProviderStatus struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	State    string `json:"state"` // ok, paused, down
+	InFlight int    `json:"in_flight"`
+	// Limit is the concurrency over all keys, 0 for none besides the keys' own.
+	Limit   int         `json:"limit"`
+	Waiting int         `json:"waiting"` // unsent items here
+	Keys    []KeyStatus `json:"keys"`
+	Reason  string      `json:"reason,omitempty"`
+}
+
+// KeyStatus is one credential, as the whole fleet uses it.
+type KeyStatus struct {
+	Name  string `json:"name"`
+	State string `json:"state"` // ok, paused, quarantined
+	// InFlight are the calls under way, Limit how many may be.
+	InFlight int `json:"in_flight"`
+	Limit    int `json:"limit"`
+	// Use is the share of the permit time that was used lately, 0 to 1.
+	Use float64 `json:"use"`
+	// Rate is the limit of calls a second, 0 for none.
+	Rate        float64    `json:"rate"`
+	PausedUntil *time.Time `json:"paused_until,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	// Balance is what the key had left when it was last asked, with its unit.
+	Balance string `json:"balance,omitempty"`
+}
+
+// CampaignStatus is one campaign with jobs waiting.
+type CampaignStatus struct {
+	Tenant   string `json:"tenant"`
+	Campaign string `json:"campaign"`
+	State    string `json:"state"` // active, paused, cancelled, completed; "" without a record
+	Pending  int64  `json:"pending"`
+	Numbers  int64  `json:"numbers,omitempty"`
+}
+
+// Check is one condition of readiness.
+type Check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	// Detail says what is wrong, or what an operator should know all the same.
+	Detail string `json:"detail,omitempty"`
+}

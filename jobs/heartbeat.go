@@ -1,0 +1,73 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+var errDisconnected = errors.New("not connected to NATS")
+
+// beatLoop keeps everything held alive until ctx ends: a heartbeat each third
+// of AckWait, and quicker again after a failed round.
+func (c *Claimer) beatLoop(ctx context.Context) {
+	every, again := c.cfg.AckWait/3, c.cfg.AckWait/30
+	timer := time.NewTimer(every)
+	defer timer.Stop()
+	var buf []heartbeat
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		buf = c.held.all(buf[:0])
+		err := c.beatRound(ctx, buf)
+		switch {
+		case err == nil:
+			failing = false
+			timer.Reset(every)
+		case ctx.Err() != nil:
+			return
+		default:
+			if !failing {
+				c.cfg.Log.Warn().Err(err).Int("held", len(buf)).Msg("heartbeats of held jobs failed")
+			}
+			failing = true
+			timer.Reset(again)
+		}
+		clear(buf) // what is forgotten must not be kept in memory
+	}
+}
+
+// beatRound sends one heartbeat for each. Only when a flush has come back on
+// the same connection has the server seen them.
+func (c *Claimer) beatRound(ctx context.Context, beats []heartbeat) error {
+	if !c.nc.IsConnected() {
+		return errDisconnected
+	}
+	if len(beats) == 0 {
+		return nil
+	}
+	connection, sent := c.nc.Stats().Reconnects, c.now()
+	progress := []byte("+WPI")
+	for _, b := range beats {
+		if err := c.nc.Publish(b.reply, progress); err != nil {
+			return fmt.Errorf("heartbeat: %w", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.AckWait/6)
+	defer cancel()
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	if c.nc.Stats().Reconnects != connection {
+		return errDisconnected
+	}
+	for _, b := range beats {
+		b.held.alive(sent)
+	}
+	return nil
+}

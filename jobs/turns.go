@@ -1,0 +1,392 @@
+package jobs
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/lookupq/lookupq/internal/names"
+)
+
+// turns decides whose turn it is. It is pure: no I/O, no clock, no goroutine;
+// the loop owns it. Lanes that want to be pulled from are ordered by class
+// (route and priority), within it by weighted deficit round-robin over tenants,
+// within a tenant by deficit round-robin over lanes.
+//
+// Only so many lanes are active, which means pulled from: each that was pulled
+// lately has a durable, and every ack costs the server a walk over all durables.
+// The others wait in line. A lane's turn ends after a quantum of items, but not
+// before minTurn, or durables would be made faster than they expire.
+type turns struct {
+	slots, maxDurables int
+	minTurn            time.Duration
+	idleAfter          time.Duration // an active lane not pulled from for so long may lose its slot
+	forgets            time.Duration // how long a durable surely exists after its last use
+
+	classes  map[classKey]*class
+	active   int // lanes with a slot
+	durables int // on the stream, by the last poll and what was made since
+	pledged  int // active lanes whose durable is still to be made
+	// blocked is since when the first lane of the priority or above has been in
+	// line of those that wait for a durable, no more being allowed; 0: none does.
+	blocked [names.Priorities]int64
+}
+
+type classKey struct {
+	route    string
+	priority names.Priority
+}
+
+// class is the lanes of one route and priority. Lanes that are only claimed to
+// be made dead have a class of their own, with the route "".
+type class struct {
+	classKey
+	tenants  map[string]*tenant // all that some lane belongs to
+	ring     []*tenant          // those with lanes in line, in order of arrival
+	cur      int                // whose round it is
+	inflight float64            // items asked for and not yet handed out
+	held     atomic.Int64
+}
+
+// tenant is a tenant's part of a class.
+type tenant struct {
+	name    string
+	class   *class
+	weight  float64
+	refs    int // lanes that belong to it, in line or not
+	inRing  bool
+	deficit float64 // items it may still be given in this round; negative: overdrawn
+	active  []*lane // a ring
+	cur     int
+	waiting []*lane // first come, first served
+	noSlot  int64   // no use looking for a slot before then
+}
+
+const (
+	msec       = int64(time.Millisecond)
+	slotSearch = 5 * msec
+)
+
+func (t *turns) class(route string, p names.Priority) *class {
+	k := classKey{route, p}
+	c := t.classes[k]
+	if c == nil {
+		c = &class{classKey: k, tenants: make(map[string]*tenant)}
+		t.classes[k] = c
+	}
+	return c
+}
+
+// join makes l a lane of the class, under the tenant of that name.
+func (c *class) join(l *lane, name string, weight int) {
+	tn := c.tenants[name]
+	if tn == nil {
+		tn = &tenant{name: name, class: c, weight: float64(max(weight, 1))}
+		c.tenants[name] = tn
+	}
+	tn.refs++
+	l.class, l.tenant = c, tn
+}
+
+// leave undoes join, of a lane that is not in line.
+func (c *class) leave(l *lane) {
+	if l.tenant.refs--; l.tenant.refs == 0 {
+		delete(c.tenants, l.tenant.name)
+	}
+}
+
+// enqueue puts a lane that wants to be pulled from in line.
+func (t *turns) enqueue(l *lane, now int64) {
+	if l.place != placeNone {
+		return
+	}
+	tn := l.tenant
+	l.place, l.waitingAt = placeWaiting, now
+	tn.waiting = append(tn.waiting, l)
+	if !tn.inRing {
+		tn.inRing = true
+		tn.class.ring = append(tn.class.ring, tn)
+	}
+}
+
+// dequeue takes a lane out that is empty or paused.
+func (t *turns) dequeue(l *lane) {
+	tn := l.tenant
+	switch l.place {
+	case placeNone:
+		return
+	case placeWaiting:
+		i := slices.Index(tn.waiting, l)
+		tn.waiting = slices.Delete(tn.waiting, i, i+1)
+	case placeActive:
+		t.deactivate(l)
+	}
+	l.place = placeNone
+	if tn.lanes() == 0 {
+		// Credit is not saved up while nothing is wanted; debt stays.
+		tn.deficit = min(tn.deficit, 0)
+	}
+}
+
+// rest ends a lane's turn: it lines up again behind the others.
+func (t *turns) rest(l *lane, now int64) {
+	t.deactivate(l)
+	l.place, l.waitingAt = placeWaiting, now
+	// Looking whether another worker has made its durable would keep ours alive.
+	l.probeAt = now + 2*int64(t.forgets)
+	l.tenant.waiting = append(l.tenant.waiting, l)
+}
+
+func (t *turns) deactivate(l *lane) {
+	tn := l.tenant
+	i := slices.Index(tn.active, l)
+	tn.active = slices.Delete(tn.active, i, i+1)
+	if tn.cur > i {
+		tn.cur--
+	}
+	if tn.cur >= len(tn.active) {
+		tn.cur = 0
+	}
+	t.redeem(l)
+	t.active--
+}
+
+func (t *turns) activate(l *lane, now int64) {
+	tn := l.tenant
+	l.place, l.activeAt, l.pulledAt, l.refusedAt = placeActive, now, now, 0
+	l.served, l.deficit = 0, 0
+	// Last in the ring: just before the one whose turn it is.
+	tn.active = slices.Insert(tn.active, tn.cur, l)
+	if len(tn.active) > 1 {
+		tn.cur++
+	}
+	t.active++
+	if !l.hasDurable(now, t.forgets) {
+		l.pledged = true
+		t.pledged++
+	}
+}
+
+// redeem ends the claim of an active lane to a durable still to be made: it is
+// being made, or not needed.
+func (t *turns) redeem(l *lane) {
+	if l.pledged {
+		l.pledged = false
+		t.pledged--
+	}
+}
+
+// tidy takes tenants with nothing in line out of the ring; done now and then,
+// since most come back at once.
+func (c *class) tidy() {
+	if len(c.ring) == 0 {
+		return
+	}
+	cur := c.ring[c.cur%len(c.ring)]
+	c.ring = slices.DeleteFunc(c.ring, func(tn *tenant) bool {
+		tn.inRing = tn == cur || tn.lanes() > 0
+		return !tn.inRing
+	})
+	c.cur = slices.Index(c.ring, cur)
+}
+
+func (tn *tenant) lanes() int { return len(tn.active) + len(tn.waiting) }
+
+// next returns the lane of c to pull from now, or nil if none can be pulled from.
+func (t *turns) next(c *class, quantum float64, now int64) *lane {
+	ready := false
+	for _, tn := range c.ring {
+		t.admit(tn, quantum, now)
+		ready = ready || tn.ready(now)
+	}
+	if !ready {
+		return nil
+	}
+	for { // Ends: each circle credits the tenant that is ready.
+		c.cur %= len(c.ring)
+		tn := c.ring[c.cur]
+		if tn.deficit > 0 && tn.ready(now) {
+			return tn.next(quantum, now)
+		}
+		c.cur = (c.cur + 1) % len(c.ring)
+		c.ring[c.cur].credit(quantum)
+	}
+}
+
+// credit begins a tenant's round. Who could not use the last one, because its
+// lanes were waiting for the server, keeps it once.
+func (tn *tenant) credit(quantum float64) {
+	if tn.lanes() > 0 {
+		tn.deficit = min(tn.deficit+quantum*tn.weight, 2*quantum*tn.weight)
+	}
+}
+
+func (tn *tenant) ready(now int64) bool {
+	for _, l := range tn.active {
+		if !l.busy(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// next returns the tenant's lane whose turn it is; one must be ready.
+func (tn *tenant) next(quantum float64, now int64) *lane {
+	for { // Ends: each circle credits the lane that is ready.
+		l := tn.active[tn.cur]
+		if l.deficit > 0 && !l.busy(now) {
+			return l
+		}
+		tn.cur = (tn.cur + 1) % len(tn.active)
+		l = tn.active[tn.cur]
+		l.deficit = min(l.deficit+quantum, 2*quantum)
+	}
+}
+
+// charge books items asked for (or, negative, not received) on a lane.
+func (l *lane) charge(items float64) {
+	l.deficit -= items
+	l.served += items
+	l.tenant.deficit -= items
+}
+
+// admit gives slots to the tenant's waiting lanes, as far as there are any.
+func (t *turns) admit(tn *tenant, quantum float64, now int64) {
+	for len(tn.waiting) > 0 && now >= tn.noSlot {
+		first := tn.waiting[0]
+		if !t.durable(first, now) {
+			tn.noSlot = now + slotSearch
+			return
+		}
+		if t.active >= reserved(t.slots, tn.class.priority) {
+			victim := t.victim(tn, quantum, now)
+			if victim == nil {
+				tn.noSlot = now + slotSearch
+				return
+			}
+			t.rest(victim, now)
+		}
+		tn.waiting = slices.Delete(tn.waiting, 0, 1)
+		t.activate(first, now)
+	}
+}
+
+// reserved is the part of n that p may use: the last eighth is kept for higher
+// priorities, so that an urgent lane need not wait for a bulk one to go.
+func reserved(n int, p names.Priority) int {
+	switch p {
+	case names.High:
+	case names.Normal:
+		n -= n / 16
+	case names.Bulk:
+		n -= n / 8
+	}
+	return max(n, 1)
+}
+
+// durable tells whether l can have one: it exists; or it may be made; or, on a
+// worker with little to do, it should be tried whether another worker has made
+// it. Once lanes wait because the bound is reached, first come is first served
+// also among lanes with a durable: theirs must be let expire.
+func (t *turns) durable(l *lane, now int64) bool {
+	p, has := l.class.priority, l.hasDurable(now, t.forgets)
+	inOrder := t.blocked[p] == 0 || l.waitingAt <= t.blocked[p]
+	if inOrder && (has || t.mayCreate(p)) || !has && t.active < t.few() && now >= l.probeAt {
+		return true
+	}
+	l.refusedAt = now
+	t.block(l)
+	return false
+}
+
+// block notes that l waits for a durable; lower priorities do not overtake it.
+func (t *turns) block(l *lane) {
+	for p := range l.class.priority + 1 {
+		if t.blocked[p] == 0 || l.waitingAt < t.blocked[p] {
+			t.blocked[p] = l.waitingAt
+		}
+	}
+}
+
+// few is the number of active lanes below which a worker looks for more work,
+// and does not let go of any.
+func (t *turns) few() int { return max(t.slots/4, 1) }
+
+func (t *turns) mayCreate(p names.Priority) bool {
+	return t.durables+t.pledged < reserved(t.maxDurables, p)
+}
+
+// victim finds an active lane that gives up its slot to tn, or nil. Best are
+// lanes that cannot be pulled from anyway, then those of a lower priority, then
+// those whose turn is over; a tenant with no slot at all also takes one of a
+// tenant that has several.
+func (t *turns) victim(tn *tenant, quantum float64, now int64) *lane {
+	var best *lane
+	bestRank := 5
+	for _, c := range t.classes {
+		for _, other := range c.ring {
+			for _, l := range other.active {
+				if l.pulling || l.creating {
+					continue
+				}
+				if r := t.rank(tn, l, quantum, now); r < bestRank || r == bestRank && best != nil && l.activeAt < best.activeAt {
+					best, bestRank = l, r
+				}
+			}
+		}
+	}
+	return best
+}
+
+// rank says how readily l should give its slot to a lane of tn; 5 is not at all.
+func (t *turns) rank(tn *tenant, l *lane, quantum float64, now int64) int {
+	higher := l.class.priority > tn.class.priority
+	crowded := len(l.tenant.active) > 1 && len(l.tenant.active) > len(tn.active)
+	switch {
+	case now-l.pulledAt >= int64(t.idleAfter) && (l.class != tn.class || l.retryAt > now):
+		return 1
+	case l.class.priority < tn.class.priority:
+		return 2
+	case !higher && t.turnOver(l, quantum, now) && (l.tenant == tn || crowded || len(tn.active) == 0):
+		return 3
+	case !higher && len(tn.active) == 0 && crowded:
+		return 4
+	}
+	return 5
+}
+
+func (t *turns) turnOver(l *lane, quantum float64, now int64) bool {
+	return l.served >= quantum && now-l.activeAt >= int64(t.minTurn)
+}
+
+// letGo makes lanes rest whose turn is over when others have waited for a
+// durable for long: no more can be made until some expire, and those in use
+// never do. A quarter of the slots stays in use. It also forgets who waited for
+// a durable and does not any more. Called once a second.
+func (t *turns) letGo(quantum func(route string) float64, now int64) {
+	t.blocked = [names.Priorities]int64{}
+	for _, c := range t.classes {
+		for _, tn := range c.ring {
+			if len(tn.waiting) > 0 && tn.waiting[0].refusedAt != 0 && now-tn.waiting[0].refusedAt < int64(time.Second) {
+				t.block(tn.waiting[0])
+			}
+		}
+	}
+	if first := t.blocked[names.Bulk]; first == 0 || now-first < int64(2*time.Second) {
+		return
+	}
+	left := max(t.slots/16, 1)
+	for _, c := range t.classes {
+		for _, tn := range c.ring {
+			for _, l := range slices.Clone(tn.active) {
+				if left == 0 || t.active <= t.few() {
+					return
+				}
+				if !l.pulling && !l.creating && t.turnOver(l, quantum(c.route), now) {
+					t.rest(l, now)
+					left--
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,330 @@
+package batch
+
+import (
+	"time"
+
+	"github.com/lookupq/lookupq/providers"
+)
+
+// resolve takes the reply of a batch's call: it ends, retries or splits its
+// units, and returns every end since the last take.
+func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.Reply) []Answered[W] {
+	t := c.at(now)
+	p := b.part
+	p.wired -= len(b.units)
+	c.wired -= len(b.units)
+	if p.probe == b {
+		p.probe = nil
+	}
+	waiters := 0
+	for _, u := range b.units {
+		u.batch = nil
+		waiters += len(u.waiters)
+	}
+	if c.out == nil {
+		c.out = make([]Answered[W], 0, waiters)
+	}
+	if !b.suspect && !b.probe {
+		c.budget.earn()
+	}
+	if f := wholeFailure(r, len(b.units)); f != nil {
+		c.callFailed(t, b, f)
+	} else {
+		c.callAnswered(t, now, b, key, r)
+	}
+	c.park(t)
+	if b.opened > 0 && p.health.pauses >= failoverPauses {
+		c.handOn(p, p.health.fault)
+	}
+	c.evict(t)
+	return c.take()
+}
+
+// callAnswered settles each number by its own outcome.
+func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, r *providers.Reply) {
+	if barren := r.Outcomes[0].Kind == providers.Failed && len(b.units) == 1 &&
+		ruleOf(failureOf(&r.Outcomes[0]).Kind).number != actNext; barren {
+		// One number that failed by itself: no news of the provider, unless such
+		// failures pile up.
+		b.opened = c.failed(t, b, failureOf(&r.Outcomes[0]), false)
+	} else {
+		b.part.health.success(t)
+	}
+	keep := r.Outcomes
+	if b.raw {
+		keep = withoutRaw(r.Outcomes)
+	}
+	for i, u := range b.units {
+		o := &r.Outcomes[i]
+		if o.Kind == providers.Failed {
+			c.numberFailed(u, b, key, o)
+			continue
+		}
+		c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
+		c.remember(t, now, u, &keep[i])
+	}
+}
+
+// withoutRaw copies outcomes for keeping: raw objects are large and are never shared.
+func withoutRaw(outcomes []providers.Outcome) []providers.Outcome {
+	kept := make([]providers.Outcome, len(outcomes))
+	copy(kept, outcomes)
+	for i := range kept {
+		kept[i].Raw = nil
+	}
+	return kept
+}
+
+// numberFailed decides about one number of a reply that answered others.
+func (c *core[W]) numberFailed(u *unit[W], b *packed[W], key string, o *providers.Outcome) {
+	f := failureOf(o)
+	rule := ruleOf(f.Kind)
+	bump(&u.burned)
+	if rule.doubtful {
+		bump(&u.doubtful)
+	}
+	if rule.number == actNext || c.exhausted(u) {
+		c.end(u, ending{verdict: NextProvider, outcome: o, failure: f, key: key})
+		return
+	}
+	if b.part.health.open {
+		c.requeue(u)
+		return
+	}
+	c.later(u)
+}
+
+func (c *core[W]) exhausted(u *unit[W]) bool {
+	return int(u.burned) >= c.cfg.retry.Attempts || u.doubtful >= maxDoubtful
+}
+
+// end reports u and forgets it.
+func (c *core[W]) end(u *unit[W], e ending) {
+	c.report(u, e)
+	c.drop(u)
+}
+
+// callFailed decides about a call that brought nothing, by the verdict table.
+func (c *core[W]) callFailed(t tick, b *packed[W], f *providers.Failure) {
+	switch actionFor(f) {
+	case actPauseKey, actQuarantineKey:
+		c.requeueAll(b)
+	case actNext:
+		for _, u := range b.units {
+			c.end(u, ending{verdict: NextProvider, failure: f})
+		}
+	case actSplit:
+		c.tooMany(b, f)
+	case actPauseProvider:
+		b.opened = c.failed(t, b, f, true)
+		c.requeueAll(b)
+	case actBlame:
+		c.blame(t, b, f)
+	case actRetry:
+		c.transient(t, b, f)
+	}
+}
+
+// tooMany halves the partition's batches for good: the configured size is wrong.
+func (c *core[W]) tooMany(b *packed[W], f *providers.Failure) {
+	if len(b.units) == 1 {
+		c.end(b.units[0], ending{verdict: NextProvider, failure: f})
+		return
+	}
+	if half := len(b.units) / 2; half < b.part.max {
+		b.part.max, b.shrunk = half, half
+	}
+	c.requeueAll(b)
+}
+
+// blame decides about a batch that was refused for what is in it, or so the
+// upstream says: bisect it while other batches succeed, else doubt the provider.
+func (c *core[W]) blame(t tick, b *packed[W], f *providers.Failure) {
+	proven := b.part.health.proven(t)
+	b.opened = c.failed(t, b, f, false)
+	switch {
+	case proven && len(b.units) == 1:
+		c.end(b.units[0], ending{verdict: NextProvider, failure: rejected(f)})
+	case proven && !b.part.health.open:
+		c.split(c.settled(b.units), 2, t)
+	default:
+		for _, u := range b.units {
+			bump(&u.pauses)
+			if u.pauses >= unitPauses {
+				c.end(u, ending{verdict: NextProvider, failure: rejected(f)})
+				continue
+			}
+			c.requeue(u)
+		}
+	}
+}
+
+// rejected is a refused batch as seen by the one number that is in it.
+func rejected(f *providers.Failure) *providers.Failure {
+	if f.Kind != providers.KindRefused {
+		return f
+	}
+	return &providers.Failure{Kind: providers.KindRejected, Code: f.Code, Message: f.Message}
+}
+
+// doubtfulWays is in how many groups a batch is split that fails in doubtful
+// ways: they may not be asked often enough to halve it.
+const doubtfulWays = 8
+
+// transient retries a call that failed. While the circuit is closed that uses up
+// an attempt; a batch that keeps failing while others succeed is split, so that
+// the number that makes it fail takes no others with it. Where the budget does
+// not allow that, it is retried as it is.
+func (c *core[W]) transient(t tick, b *packed[W], f *providers.Failure) {
+	b.opened = c.failed(t, b, f, false)
+	doubtful, open := ruleOf(f.Kind).doubtful, b.part.health.open
+	splits := b.suspect && len(b.units) > 1 // splitting uses up no attempt
+	ways := 2
+	if doubtful {
+		ways = doubtfulWays
+	}
+	ways = min(ways, len(b.units))
+	suspicious := b.part.max > 1 && c.budget.tokens >= float64(ways)
+	var suspects []*unit[W]
+	for _, u := range b.units {
+		if doubtful {
+			bump(&u.doubtful)
+		}
+		if !open && !splits {
+			bump(&u.burned)
+		}
+		switch {
+		case c.exhausted(u):
+			c.end(u, ending{verdict: NextProvider, failure: f})
+		case open:
+			c.requeue(u)
+		case suspicious && (u.burned >= 2 || b.suspect):
+			suspects = append(suspects, u)
+		default:
+			c.later(u)
+		}
+	}
+	if suspects = c.settled(suspects); len(suspects) == 0 {
+		return
+	}
+	c.split(suspects, ways, t+c.jitter(step(c.backoff, int(suspects[0].burned))))
+}
+
+// requeue asks for u again as soon as there is a permit.
+func (c *core[W]) requeue(u *unit[W]) {
+	if u = c.settle(u); u != nil {
+		c.again(u)
+	}
+}
+
+func (c *core[W]) requeueAll(b *packed[W]) {
+	for _, u := range b.units {
+		c.requeue(u)
+	}
+}
+
+// later asks for u again after the backoff of its attempts. What fails together
+// comes back together: the groups are cut from one jittered time each.
+func (c *core[W]) later(u *unit[W]) {
+	if u = c.settle(u); u == nil {
+		return
+	}
+	i := min(int(u.burned), len(c.delayed)-1)
+	if c.delayed[i] == nil {
+		c.delayed[i] = &group[W]{part: u.part}
+	}
+	c.delayed[i].park(u)
+}
+
+// park gives the groups that later has made their times.
+func (c *core[W]) park(t tick) {
+	for i, g := range c.delayed {
+		if g == nil {
+			continue
+		}
+		g.at = t + c.jitter(step(c.backoff, i))
+		c.groups.push(g)
+		c.delayed[i] = nil
+	}
+}
+
+// settled settles units that come back from the wire.
+func (c *core[W]) settled(units []*unit[W]) []*unit[W] {
+	kept := units[:0]
+	for _, u := range units {
+		if u = c.settle(u); u != nil {
+			kept = append(kept, u)
+		}
+	}
+	return kept
+}
+
+// settle makes a unit that comes back from the wire an unsent one; the caller
+// puts it into a list. Where its number is waiting or on the wire again already
+// (its call was not to be shared), its waiters go there and nil is returned:
+// that call began after they came, so they may all take its answer.
+func (c *core[W]) settle(u *unit[W]) *unit[W] {
+	if u.detached {
+		v := u.part.find(u.number.E164, u.share)
+		if v != nil && v.state != recent {
+			c.absorb(v, u)
+			return nil
+		}
+		if v != nil {
+			c.recents.remove(v)
+			c.drop(v)
+		}
+		u.detached = false
+		u.part.enter(u)
+	}
+	u.state = parked
+	c.hold(u)
+	return u
+}
+
+// absorb gives v the waiters of u, and what u has used up.
+func (c *core[W]) absorb(v, u *unit[W]) {
+	v.waiters = append(v.waiters, u.waiters...)
+	v.tries, v.burned = max(v.tries, u.tries), max(v.burned, u.burned)
+	v.doubtful, v.pauses = max(v.doubtful, u.doubtful), max(v.pauses, u.pauses)
+	if u.prio > v.prio {
+		if v.unsent() {
+			c.unsent[v.prio]--
+			c.unsent[u.prio]++
+		}
+		requeued := v.state == fresh || v.state == due
+		if requeued {
+			c.pull(v)
+		}
+		v.prio = u.prio
+		if requeued {
+			c.again(v)
+		}
+	}
+	c.recycle(u)
+}
+
+// remember keeps the answer of u for those that ask within a moment, and lets
+// its waiters go.
+func (c *core[W]) remember(t tick, now time.Time, u *unit[W], o *providers.Outcome) {
+	if u.detached || c.cfg.recentCount == 0 {
+		c.drop(u)
+		return
+	}
+	u.one[0] = waiter[W]{}
+	u.waiters = nil
+	u.state, u.outcome = recent, o
+	u.since, u.answered = t, now.UnixNano()
+	c.recents.pushBack(u)
+}
+
+// evict forgets the oldest recent answers beyond their count and age.
+func (c *core[W]) evict(t tick) {
+	for u := c.recents.head; u != nil; u = c.recents.head {
+		if c.recents.n <= c.cfg.recentCount && t-u.since <= c.cfg.recentAge {
+			return
+		}
+		c.recents.remove(u)
+		c.drop(u)
+	}
+}

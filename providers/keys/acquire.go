@@ -1,0 +1,82 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/lookupq/lookupq/internal/redisdb"
+)
+
+// Acquire takes a permit for one call of 1 to most numbers with the key that has
+// most room, or returns a *WaitError at once; it never waits for a permit. Other
+// errors: ErrClosed, and ctx's own. A release of this pool before the call is
+// taken into account. Calls are answered one after the other; one Redis trip each.
+func (p *Pool) Acquire(ctx context.Context, most int) (Grant, error) {
+	if len(p.keys) == 0 {
+		return Grant{}, &WaitError{After: noKeyWait, Reason: WaitNoKey}
+	}
+	if most < 1 {
+		return Grant{}, errors.New("acquire: a batch has one number at least")
+	}
+	if err := p.lock(ctx); err != nil {
+		return Grant{}, err
+	}
+	defer p.unlock()
+	if p.isClosed() {
+		return Grant{}, ErrClosed
+	}
+	if err := p.ready(ctx); err != nil {
+		return Grant{}, err
+	}
+	if w := p.health.guarded(time.Now()); w != nil {
+		return Grant{}, w
+	}
+	return p.acquire(ctx, most)
+}
+
+// acquire does the trip, with the wire held.
+func (p *Pool) acquire(ctx context.Context, most int) (Grant, error) {
+	id := p.id + "-" + strconv.FormatUint(p.seq.Add(1), 36)
+	args := make([]any, 0, 8+len(p.limits))
+	args = append(args, redisdb.NewEpochID(), id, p.id,
+		p.cfg.Lease.Milliseconds(), p.cfg.Renew.Milliseconds(), most, p.holding(), p.cfg.MaxBatch)
+	args = append(args, p.limits...)
+	sent := time.Now()
+	v, err := p.send(ctx, call{p.scripts.acquire, args})
+	if err != nil {
+		// It may have been granted all the same.
+		p.enqueueUnsure(id, sent)
+		return Grant{}, err
+	}
+	r := newReply(v)
+	word := r.text()
+	if word != "ok" {
+		return Grant{}, p.acquireRefused(ctx, Reason(word), r)
+	}
+	entity, n, at, probe := r.number(), r.number(), r.number(), r.number()
+	if r.err != nil || entity < 1 || int(entity) > len(p.keys) || n < 1 || int(n) > most {
+		p.enqueueUnsure(id, sent)
+		return Grant{}, p.health.failed(time.Now(), errors.Join(errors.New("permits in Redis: a grant that makes no sense"), r.err))
+	}
+	return p.newGrant(&lease{id: id, entity: int(entity), granted: int(n), at: at}, probe == 1, sent), nil
+}
+
+// acquireRefused reads the rest of a refusal.
+func (p *Pool) acquireRefused(ctx context.Context, why Reason, r *reply) error {
+	wait, missing, free, epoch := r.number(), r.number(), r.number(), r.text()
+	if r.err != nil {
+		return p.health.failed(time.Now(), r.err)
+	}
+	if why == WaitGuard && epoch != p.epoch {
+		// The guard is there for renewals: no need to wait for the next one.
+		if err := p.renew(ctx); err != nil {
+			return err
+		}
+	}
+	return p.refused(why, micros(wait), missing == 1, micros(free))
+}
+
+// micros is n microseconds.
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

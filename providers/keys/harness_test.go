@@ -1,0 +1,345 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
+	"github.com/lookupq/lookupq/internal/redisdb"
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/keys"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	// Tests in real time use short leases.
+	shortLease = 900 * time.Millisecond
+	shortRenew = 300 * time.Millisecond
+	// patience is for what must happen, on a busy machine.
+	patience = 25 * time.Second
+)
+
+// onBoth runs a test on a real Redis and on miniredis.
+func onBoth(t *testing.T, test func(t *testing.T, r *embeddedtest.Redis)) {
+	t.Helper()
+	t.Run("real", func(t *testing.T) {
+		t.Parallel()
+		r := embeddedtest.RunRedis(t)
+		if !r.Real() {
+			t.Skip("needs redis-server on PATH; the same test runs on miniredis")
+		}
+		test(t, r)
+	})
+	t.Run("mini", func(t *testing.T) {
+		t.Parallel()
+		test(t, embeddedtest.RunMiniRedis(t))
+	})
+}
+
+// open connects as the worker does.
+func open(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	rdb, err := redisdb.Open(t.Context(), url)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// key is a configured key with a secret made from its name.
+func key(name string, l keys.Limits) keys.KeyConfig {
+	return keys.KeyConfig{Key: providers.Key{Name: name, Secret: providers.NewSecret("secret-of-" + name)}, Limits: l}
+}
+
+// config is one provider "px" with short leases.
+func config(limits keys.Limits, ks ...keys.KeyConfig) keys.Config {
+	return keys.Config{
+		Provider: "px", Keys: ks, Limits: limits, WorkerID: "w",
+		Lease: shortLease, Renew: shortRenew,
+	}
+}
+
+// bubbleConfig is config with the leases of production, for fake time.
+func bubbleConfig(limits keys.Limits, ks ...keys.KeyConfig) keys.Config {
+	cfg := config(limits, ks...)
+	cfg.Lease, cfg.Renew = 0, 0
+	return cfg
+}
+
+// newPool starts a pool that is closed with the test.
+func newPool(t testing.TB, rdb redis.UniversalClient, cfg keys.Config) *keys.Pool {
+	t.Helper()
+	p, err := keys.NewPool(rdb, cfg)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	ctx := context.WithoutCancel(t.Context())
+	wg.Go(func() { p.Run(ctx) })
+	t.Cleanup(func() {
+		p.Close()
+		wg.Wait()
+	})
+	return p
+}
+
+// ageEpoch makes the epoch of provider type px an old one, so that a test need not wait
+// for the guard.
+func ageEpoch(t testing.TB, rdb redis.UniversalClient) {
+	t.Helper()
+	const name = "lookupq:keys:{px}:epoch"
+	_, err := redisdb.SyncEpoch(t.Context(), rdb, name)
+	require.NoError(t, err)
+	var id, created, run string
+	_, err = fmt.Sscan(rdb.Get(t.Context(), name).Val(), &id, &created, &run)
+	require.NoError(t, err)
+	require.NoError(t, rdb.Set(t.Context(), name, id+" 1000 "+run, 0).Err())
+}
+
+// pause waits for d.
+func pause(t testing.TB, d time.Duration) {
+	t.Helper()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-t.Context().Done():
+	}
+}
+
+// mustWait asserts that no permit is given, for that reason.
+func mustWait(t testing.TB, p *keys.Pool, most int, why keys.Reason) *keys.WaitError {
+	t.Helper()
+	g, err := p.Acquire(t.Context(), most)
+	w, ok := errors.AsType[*keys.WaitError](err)
+	require.True(t, ok, "want to wait for %s, got %d numbers of %s, %v", why, g.N, g.Key.Name, err)
+	require.Equal(t, why, w.Reason, "%v", err)
+	require.Positive(t, w.After)
+	return w
+}
+
+// mustAcquire asserts that a permit is given at once.
+func mustAcquire(t testing.TB, p *keys.Pool, most int) keys.Grant {
+	t.Helper()
+	g, err := p.Acquire(t.Context(), most)
+	require.NoError(t, err)
+	return g
+}
+
+// await asks as often as the pool says until a permit is given.
+func await(t testing.TB, p *keys.Pool, most int) keys.Grant {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		g, err := p.Acquire(t.Context(), most)
+		if err == nil {
+			return g
+		}
+		w, ok := errors.AsType[*keys.WaitError](err)
+		require.True(t, ok, "%v", err)
+		pause(t, w.After)
+	}
+	require.FailNow(t, "no permit in time")
+	return keys.Grant{}
+}
+
+// eventually waits until ok.
+func eventually(t testing.TB, ok func() bool, what string) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); pause(t, 5*time.Millisecond) {
+		require.True(t, time.Now().Before(end), what)
+	}
+}
+
+// inFlight is what Redis counts for each entity, the provider first.
+func inFlight(t testing.TB, p *keys.Pool) []int {
+	t.Helper()
+	s, err := p.Status(t.Context())
+	require.NoError(t, err)
+	out := make([]int, len(s))
+	for i := range s {
+		out[i] = s[i].InFlight
+	}
+	return out
+}
+
+// world is a Redis on the clock of a synctest bubble. Each client can be cut off.
+type world struct {
+	t    *testing.T
+	mini *miniredis.Miniredis
+
+	mu       sync.Mutex
+	down     bool
+	attempts int // to connect
+	clients  []*client
+	onClose  func()
+}
+
+// client is one process' way to Redis.
+type client struct {
+	redis.UniversalClient
+	w     *world
+	cut   bool
+	deaf  atomic.Bool // sends, but receives nothing
+	conns []net.Conn
+}
+
+// deafConn drops what is received while its client is deaf.
+type deafConn struct {
+	net.Conn
+	deaf *atomic.Bool
+}
+
+// Read implements net.Conn.
+func (c deafConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil && c.deaf.Load() {
+		return 0, errors.New("connection reset")
+	}
+	return n, err
+}
+
+// inBubble runs a test in a bubble with fake time.
+func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.close()
+		test(t, w)
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	m := miniredis.NewMiniRedis()
+	m.ClockTTL(true)
+	return &world{t: t, mini: m}
+}
+
+// close ends all; nothing of it may be left when the bubble ends.
+func (w *world) close() {
+	if w.onClose != nil {
+		w.onClose()
+	}
+	for _, c := range w.clients {
+		_ = c.Close()
+	}
+	w.mini.Close()
+	pause(w.t, 2*time.Second) // go-redis looks once a second whether it was closed
+}
+
+// client makes another way to Redis.
+func (w *world) client() *client {
+	c := &client{w: w}
+	c.UniversalClient = redis.NewClient(&redis.Options{
+		Addr: "mini", Dialer: c.dial, Protocol: 2, DisableIdentity: true, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: time.Second, ReadTimeout: time.Second, ContextTimeoutEnabled: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	w.clients = append(w.clients, c)
+	return c
+}
+
+func (c *client) dial(context.Context, string, string) (net.Conn, error) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.w.attempts++
+	if c.cut || c.w.down {
+		return nil, errors.New("connection refused")
+	}
+	conn, err := c.w.mini.Dial()
+	if err != nil {
+		return nil, err
+	}
+	c.conns = append(c.conns, conn)
+	return deafConn{conn, &c.deaf}, nil
+}
+
+// swallow makes the client lose the answers to what it sends.
+func (c *client) swallow(on bool) { c.deaf.Store(on) }
+
+// dials counts attempts to connect.
+func (w *world) dials() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.attempts
+}
+
+// holds reports whether Redis counts n leases of the provider.
+func (w *world) holds(n int) bool {
+	w.t.Helper()
+	members, err := w.mini.ZMembers("lookupq:keys:{px}:provider:px:leases")
+	return err == nil && len(members) == n
+}
+
+// jump sets Redis's clock off by d from the bubble's, for good.
+func (w *world) jump(d time.Duration) {
+	w.mini.ClockTTL(false) // TTLs are for cleaning up only
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	w.mini.SetTime(time.Now().Add(d))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case now := <-tick.C:
+				w.mini.SetTime(now.Add(d))
+			}
+		}
+	})
+	w.onClose = func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// setCut breaks the client's connections and refuses new ones, or heals that.
+func (c *client) setCut(cut bool) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.cut = cut
+	c.breakConns()
+}
+
+func (c *client) breakConns() {
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+}
+
+// setDown takes Redis away from all, or brings it back.
+func (w *world) setDown(down bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = down
+	for _, c := range w.clients {
+		c.breakConns()
+	}
+}
+
+// bubblePool starts a pool in a bubble; stop ends it.
+func bubblePool(t *testing.T, rdb redis.UniversalClient, cfg keys.Config) (p *keys.Pool, stop func()) {
+	t.Helper()
+	p, err := keys.NewPool(rdb, cfg)
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Run(context.WithoutCancel(t.Context())) })
+	return p, func() {
+		p.Close()
+		wg.Wait()
+	}
+}

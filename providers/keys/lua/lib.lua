@@ -1,0 +1,79 @@
+-- What all scripts of this package share. KEYS, the same for every script:
+--   1     the epoch (redisdb), of all providers of one type
+--   2     pools that wait for a permit and hold none: pool id -> "since seen" (ms)
+--   3, 4  leases and state of the provider over all its keys (entity 0)
+--   5, 6  leases and state of its first key (entity 1), and so on
+-- Leases are a ZSET of lease id by end (ms). State is a hash:
+--   rt, nt    request and number rate: when the next may go (us)
+--   rb, nb    the same before the last grant, for a refund
+--   nl        numbers granted within the window: "us:n us:n", oldest first
+--   li, lg    lease id and time (us) of the last grant
+--   pu, pw    paused until (ms), and why
+--   qn, qa    quarantine: failures in a row, time of the next probe (ms)
+--   qw, qp    why, and the lease id of the probe that is out
+--   lc lr ln  lowest limits announced, each with its end (ms) in lcu lru lnu
+--   ck        entity 0: this clock (ms) when the state was last written
+-- All times are this server's clock, and written by int(): tostring() keeps 14 digits.
+
+local time = redis.call('TIME')
+local now_us = time[1] * 1000000 + time[2]
+local now = math.floor(now_us / 1000)
+
+local function int(x) return string.format('%.0f', x) end
+
+-- num is x as a number, or 0 for a field that is missing.
+local function num(x) return x and tonumber(x) or 0 end
+
+-- A state nobody touched for a week belongs to a key that is no longer used.
+local state_ttl = 7 * 24 * 3600 * 1000
+
+-- backoff is how long a quarantine lasts after n failures in a row.
+local function backoff(n) return math.min(60000 * 2 ^ (n - 1), 3600000) end
+
+-- A clock that goes back, or jumps over a whole lease while leases stand, makes
+-- their ends meaningless. It is treated as lost data: wait until all holders
+-- have renewed.
+local function clock_broke(lease)
+  local last = redis.call('HGET', KEYS[4], 'ck')
+  if not last then return false end
+  last = tonumber(last)
+  return now < last - 1000 or (now > last + lease and redis.call('ZCARD', KEYS[3]) > 0)
+end
+
+-- epoch returns id and begin (ms) of the current epoch. When it is new, no lease
+-- may end later than a lease from now.
+local function epoch(fresh, lease)
+  local id, created, new = lookupq_epoch(KEYS[1], now, fresh)
+  if not new and clock_broke(lease) then
+    redis.call('DEL', KEYS[1])
+    id, created, new = lookupq_epoch(KEYS[1], now, fresh)
+  end
+  if not new then return id, created end
+  redis.call('HSET', KEYS[4], 'ck', int(now))
+  for i = 3, #KEYS, 2 do
+    for _, m in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '(' .. int(now + lease), '+inf')) do
+      redis.call('ZADD', KEYS[i], int(now + lease), m)
+    end
+  end
+  return id, created
+end
+
+-- parse_log reads nl: list of {us, n}, and its sum, without what is older than
+-- since or was written by a clock far ahead of this one (see clock_broke).
+local function parse_log(text, since)
+  local log, sum = {}, 0
+  for t, n in string.gmatch(text or '', '(%d+):(%d+)') do
+    t, n = tonumber(t), tonumber(n)
+    if t > since and t < now_us + 1000000 then
+      log[#log + 1] = { t, n }
+      sum = sum + n
+    end
+  end
+  return log, sum
+end
+
+local function format_log(log)
+  local parts = {}
+  for i, e in ipairs(log) do parts[i] = int(e[1]) .. ':' .. int(e[2]) end
+  return table.concat(parts, ' ')
+end

@@ -1,0 +1,87 @@
+-- Does what the pool has to tell, in order. ARGV: six for each: what, entity,
+-- lease id, x, y, why.
+--   release                            the call is over
+--   refund      x unused, y granted, why = us of the grant
+--   pause       x ms from now
+--   quarantine
+--   clear       the probe with this lease id succeeded
+-- Each may come twice (a reply was lost), but for refund: the sender sees to that.
+local function release(i, id)
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('ZREM', KEYS[3 + 2 * i], id)
+end
+
+-- refund gives back numbers that were not used; all of them give back the call.
+-- The rates get back only the last grant: what an earlier one cost has been
+-- waited for already.
+local function refund(state, id, unused, granted, at)
+  local h = redis.call('HMGET', state, 'li', 'rb', 'nb', 'nt', 'nl', 'qp')
+  local f = {}
+  local function set(name, value)
+    f[#f + 1] = name
+    f[#f + 1] = value
+  end
+  if h[1] == id then
+    set('li', '')
+    if h[2] and unused == granted then set('rt', h[2]) end
+    if h[3] and h[4] then
+      set('nt', int(num(h[3]) + (num(h[4]) - num(h[3])) * (granted - unused) / granted))
+    end
+  end
+  if h[5] then
+    local log = parse_log(h[5], 0)
+    for _, entry in ipairs(log) do
+      if entry[1] >= at then
+        entry[2] = math.max(0, entry[2] - unused)
+        break
+      end
+    end
+    set('nl', format_log(log))
+  end
+  if h[6] == id and unused == granted then
+    set('qa', int(now))
+    set('qp', '')
+  end
+  if #f > 0 then redis.call('HSET', state, unpack(f)) end
+end
+
+local function pause(state, ms, why)
+  local till = now + ms
+  if till > num(redis.call('HGET', state, 'pu')) then
+    redis.call('HSET', state, 'pu', int(till), 'pw', why)
+    redis.call('PEXPIRE', state, int(math.max(state_ttl, 2 * ms)))
+  end
+end
+
+-- quarantine counts one failure, and another only when the probe failed: calls
+-- that were on the wire at the first one fail for the same reason.
+local function quarantine(state, why)
+  local h = redis.call('HMGET', state, 'qn', 'qp')
+  local n = num(h[1])
+  if n > 0 and (not h[2] or h[2] == '') then return end
+  redis.call('HSET', state, 'qn', int(n + 1), 'qa', int(now + backoff(n + 1)), 'qw', why, 'qp', '')
+  redis.call('PEXPIRE', state, int(state_ttl))
+end
+
+local function clear(state, id)
+  if redis.call('HGET', state, 'qp') == id then redis.call('HDEL', state, 'qn', 'qa', 'qw', 'qp') end
+end
+
+for a = 1, #ARGV, 6 do
+  local what, i, id = ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2]
+  local x, y, why = num(ARGV[a + 3]), num(ARGV[a + 4]), ARGV[a + 5]
+  local state = KEYS[4 + 2 * i]
+  if what == 'release' then
+    release(i, id)
+  elseif what == 'refund' then
+    refund(KEYS[4], id, x, y, tonumber(why))
+    refund(state, id, x, y, tonumber(why))
+  elseif what == 'pause' then
+    pause(state, x, why)
+  elseif what == 'quarantine' then
+    quarantine(state, why)
+  elseif what == 'clear' then
+    clear(state, id)
+  end
+end
+return 1

@@ -1,0 +1,249 @@
+package keys_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
+	"github.com/lookupq/lookupq/providers/keys"
+)
+
+// TestGuardOnFreshRedis: it cannot be told from one that forgot everything.
+func TestGuardOnFreshRedis(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+		p := newPool(t, open(t, r.URL()), config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
+		start := time.Now()
+		w := mustWait(t, p, 1, keys.WaitGuard)
+		require.LessOrEqual(t, w.After, shortRenew)
+		await(t, p, 1)
+		require.GreaterOrEqual(t, time.Since(start), shortRenew-100*time.Millisecond)
+	})
+}
+
+// TestLostData: leases that Redis forgot come back before anything is granted.
+func TestLostData(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*embeddedtest.Redis){
+		"flush":   (*embeddedtest.Redis).FlushAll,
+		"restart": (*embeddedtest.Redis).Restart,
+		"killed and emptied": func(r *embeddedtest.Redis) {
+			r.Kill()
+			r.Start()
+			r.FlushAll()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+				rdb := open(t, r.URL())
+				ageEpoch(t, rdb)
+				cfg := config(keys.Limits{Concurrency: 5}, key("a", keys.Limits{Concurrency: 3}), key("b", keys.Limits{Concurrency: 3}))
+				p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
+				for range 2 {
+					mustAcquire(t, p, 1)
+				}
+				abandoned := mustAcquire(t, p, 1)
+				mustAcquire(t, other, 1)
+				abandoned.Abandon()
+				lose(r)
+				// The one free permit, at last, and no other.
+				got := await(t, other, 1)
+				require.Equal(t, 5, inFlight(t, p)[0])
+				mustWait(t, p, 1, keys.WaitConcurrency)
+				got.Release()
+				await(t, p, 1)
+			})
+		})
+	}
+}
+
+// TestRestartIsGuarded: a restarted server may lack its last writes although it
+// kept the rest.
+func TestRestartIsGuarded(t *testing.T) {
+	t.Parallel()
+	r := embeddedtest.RunRedis(t)
+	if !r.Real() {
+		t.Skip("needs redis-server on PATH")
+	}
+	rdb := open(t, r.URL())
+	ageEpoch(t, rdb)
+	cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 2}))
+	p := newPool(t, rdb, cfg)
+	mustAcquire(t, p, 1)
+	r.Restart()
+	fresh := newPool(t, open(t, r.URL()), cfg)
+	mustWait(t, fresh, 1, keys.WaitGuard)
+	await(t, fresh, 1)
+	mustWait(t, fresh, 1, keys.WaitConcurrency)
+}
+
+// TestRedisAway: nothing is granted, it is said fast, Redis is hardly asked, what
+// was released in between is told afterwards, and all goes on by itself.
+func TestRedisAway(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+		rdb := open(t, r.URL())
+		ageEpoch(t, rdb)
+		p := newPool(t, rdb, config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
+		g := mustAcquire(t, p, 1)
+		r.Stop()
+		w := mustWait(t, p, 1, keys.WaitRedisAway)
+		require.Error(t, errors.Unwrap(w))
+		require.LessOrEqual(t, w.After, time.Second)
+		g.Release()
+		start := time.Now()
+		for range 100 {
+			mustWait(t, p, 1, keys.WaitRedisAway)
+		}
+		require.Less(t, time.Since(start), 3*time.Second)
+		require.ErrorContains(t, p.Pause(t.Context(), "a", time.Nanosecond, "429"), "pause key a: permits in Redis")
+		_, err := p.Status(t.Context())
+		require.Error(t, err)
+		r.Start()
+		await(t, p, 1)
+	})
+}
+
+// noticed is how long it takes at most until a Redis that is back is noticed: go-redis
+// looks once a second, the pool every quarter.
+const noticed = 1400 * time.Millisecond
+
+// TestOutageInBubble: what happens after an outage depends on its length.
+func TestOutageInBubble(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
+		c := w.client()
+		p, stop := bubblePool(t, c, cfg)
+		defer stop()
+		g := await(t, p, 1)
+		require.NoError(t, p.Pause(t.Context(), "a", time.Millisecond, "x"))
+
+		// Away for less than the guard: on with it as soon as it is back.
+		w.setDown(true)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		pause(t, 2*time.Second)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		g.Release()
+		w.setDown(false)
+		pause(t, noticed)
+		g = mustAcquire(t, p, 1)
+
+		// For longer: one more interval, for those whose leases ran out meanwhile.
+		w.setDown(true)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		pause(t, keys.DefaultRenew+time.Second)
+		w.setDown(false)
+		back := time.Now()
+		pause(t, noticed)
+		mustWait(t, p, 1, keys.WaitGuard)
+		g.Release()
+		g = await(t, p, 1)
+		require.GreaterOrEqual(t, time.Since(back), keys.DefaultRenew)
+		require.LessOrEqual(t, time.Since(back), keys.DefaultRenew+noticed)
+
+		// For longer than the lease: the holder learns it before Redis frees it.
+		w.setDown(true)
+		down := time.Now()
+		<-g.Lost()
+		require.Less(t, time.Since(down), keys.DefaultLease)
+		require.GreaterOrEqual(t, time.Since(down), keys.DefaultLease-2*keys.DefaultRenew)
+		g.Release()
+		attempts := w.dials()
+		pause(t, 10*time.Second)
+		require.LessOrEqual(t, w.dials()-attempts, 60, "a few attempts a second")
+		w.setDown(false)
+		await(t, p, 1)
+	})
+}
+
+// TestOneCutOff: a pool without Redis loses its permits to others only after it
+// has been told, and its calls count until then.
+func TestOneCutOff(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
+		c := w.client()
+		p, stop := bubblePool(t, c, cfg)
+		defer stop()
+		other, stopOther := bubblePool(t, w.client(), cfg)
+		defer stopOther()
+		g := await(t, p, 1)
+		pause(t, 7*time.Second)
+		c.setCut(true)
+		got := await(t, other, 1)
+		select {
+		case <-g.Lost():
+		default:
+			require.Fail(t, "two hold the one permit")
+		}
+		c.setCut(false)
+		pause(t, 10*time.Second)
+		mustWait(t, p, 1, keys.WaitConcurrency)
+		got.Release()
+	})
+}
+
+// TestAnswerLost: a permit that was granted, but whose answer did not arrive, is
+// given back as soon as Redis is reached again.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
+		c := w.client()
+		p, stop := bubblePool(t, c, cfg)
+		defer stop()
+		g := await(t, p, 1)
+		g.Release()
+		pause(t, time.Second) // nothing is pending
+		c.swallow(true)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		c.swallow(false)
+		require.True(t, w.holds(1), "it was granted")
+		start := time.Now()
+		await(t, p, 1)
+		require.Less(t, time.Since(start), time.Second)
+
+		// The caller's own end is no outage, and its permit comes back too.
+		p2, stop2 := bubblePool(t, w.client(), cfg)
+		defer stop2()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := p2.Acquire(ctx, 1)
+		require.ErrorIs(t, err, context.Canceled)
+		mustWait(t, p2, 1, keys.WaitConcurrency)
+	})
+}
+
+// TestClockBreaks: when Redis's clock jumps, the ends of leases mean nothing.
+func TestClockBreaks(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, w *world) {
+				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 2, Rate: 100, NumberRate: 5000}))
+				p, stop := bubblePool(t, w.client(), cfg)
+				defer stop()
+				other, stopOther := bubblePool(t, w.client(), cfg)
+				defer stopOther()
+				await(t, p, 1000)
+				gone, err := keys.NewPool(w.client(), cfg)
+				require.NoError(t, err)
+				await(t, gone, 1000) // of a worker that died
+				w.jump(jump)
+				mustWait(t, other, 1000, keys.WaitGuard)
+				start := time.Now()
+				await(t, other, 1000)
+				require.LessOrEqual(t, time.Since(start), keys.DefaultLease+time.Second)
+				pause(t, time.Second) // the rates
+				mustWait(t, p, 1000, keys.WaitConcurrency)
+			})
+		})
+	}
+}

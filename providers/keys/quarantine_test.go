@@ -1,0 +1,115 @@
+package keys_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
+	"github.com/lookupq/lookupq/providers/keys"
+)
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+		rdb := open(t, r.URL())
+		ageEpoch(t, rdb)
+		cfg := config(keys.Limits{}, key("a", keys.Limits{}), key("b", keys.Limits{}))
+		p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
+		require.NoError(t, p.Pause(t.Context(), "a", time.Minute, "429"))
+		for range 3 {
+			g := mustAcquire(t, other, 1)
+			require.Equal(t, "b", g.Key.Name, "the others carry on")
+		}
+		require.NoError(t, other.Pause(t.Context(), "b", 400*time.Millisecond, "429"))
+		w := mustWait(t, p, 1, keys.WaitPaused)
+		require.LessOrEqual(t, w.After, 400*time.Millisecond)
+		// A shorter pause does not end a longer one.
+		require.NoError(t, p.Pause(t.Context(), "a", time.Millisecond, "429"))
+		require.NoError(t, p.Pause(t.Context(), "b", time.Millisecond, "429"))
+		mustWait(t, other, 1, keys.WaitPaused)
+		require.Equal(t, "b", await(t, other, 1).Key.Name)
+		// The whole provider.
+		require.NoError(t, p.Pause(t.Context(), "", time.Minute, "it is down"))
+		w = mustWait(t, other, 1, keys.WaitPaused)
+		require.LessOrEqual(t, w.After, 5*time.Second, "a long pause is looked at again")
+		s, err := other.Status(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, keys.StatePaused, s[0].State)
+		require.Equal(t, "it is down", s[0].Reason)
+	})
+}
+
+// quarantineWait is how long until the key may be probed, as Status tells.
+func quarantineWait(t *testing.T, p *keys.Pool) time.Duration {
+	t.Helper()
+	s, err := p.Status(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, keys.StateQuarantined, s[1].State)
+	return time.Until(s[1].Until).Round(100 * time.Millisecond)
+}
+
+// TestQuarantine: one probe after a minute, then two, four … up to an hour.
+func TestQuarantine(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 4}))
+		cfg.Lease, cfg.Renew = 20*time.Minute, 10*time.Minute // fewer renewals in four hours
+		p, stop := bubblePool(t, w.client(), cfg)
+		defer stop()
+		other, stopOther := bubblePool(t, w.client(), cfg)
+		defer stopOther()
+		pause(t, cfg.Renew) // the guard
+		g := await(t, p, 10)
+		require.False(t, g.Probe)
+		// Four calls were on the wire and all fail: that is one failure.
+		for _, pool := range []*keys.Pool{p, other, p, other} {
+			require.NoError(t, pool.Quarantine(t.Context(), "a", "no_balance"))
+		}
+		g.Release()
+		want := time.Minute
+		for range 7 {
+			require.Equal(t, want, quarantineWait(t, p))
+			pause(t, want-time.Second)
+			mustWait(t, other, 10, keys.WaitQuarantined)
+			pause(t, time.Second)
+			probe := mustAcquire(t, other, 10)
+			require.True(t, probe.Probe)
+			mustWait(t, p, 10, keys.WaitQuarantined)
+			require.NoError(t, other.Quarantine(t.Context(), "a", "no_balance"))
+			probe.Release()
+			want = min(2*want, time.Hour)
+		}
+		pause(t, want)
+		probe := mustAcquire(t, p, 10)
+		other.Succeeded("a") // not its probe: a call from before, perhaps
+		mustWait(t, other, 10, keys.WaitQuarantined)
+		p.Succeeded("a")
+		probe.Release()
+		require.False(t, mustAcquire(t, p, 10).Probe)
+		mustAcquire(t, other, 10)
+	})
+}
+
+// TestProbeWithoutVerdict: a probe that ends in neither, say by a timeout, is
+// repeated after the same time; one that was not used at once.
+func TestProbeWithoutVerdict(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, w *world) {
+		p, stop := bubblePool(t, w.client(), bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 4})))
+		defer stop()
+		await(t, p, 10)
+		require.NoError(t, p.Quarantine(t.Context(), "a", "unauthorized"))
+		pause(t, time.Minute)
+		probe := mustAcquire(t, p, 10)
+		probe.Refund(10)
+		probe.Release()
+		probe = mustAcquire(t, p, 10)
+		require.True(t, probe.Probe)
+		probe.Release()
+		require.Equal(t, time.Minute, quarantineWait(t, p))
+		pause(t, time.Minute)
+		require.True(t, mustAcquire(t, p, 10).Probe)
+	})
+}

@@ -1,0 +1,79 @@
+package normal_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/normal"
+)
+
+func TestOperatorsOfChina(t *testing.T) {
+	t.Parallel()
+	tests := map[string][]string{
+		normal.ChinaMobile:   {"移动", "中国移动", " 中国 移动 ", "CMCC", "China Mobile", "ChinaMobile", "china-mobile", "china_mobile"},
+		normal.ChinaUnicom:   {"联通", "中国联通", "CUCC", "china_union", "China Union", "CHINA UNICOM"},
+		normal.ChinaTelecom:  {"电信", "中国电信", "CTCC", "China Telecom", "中国-电信"},
+		normal.ChinaBroadnet: {"广电", "中国广电", "CBN", "CBCC", "China Broadnet", "China Broadcasting Network"},
+		"":                   {"和记", "1", "Vodafone", "铁通"},
+	}
+	for id, names := range tests {
+		for _, name := range names {
+			op := normal.OperatorOf("CN", name)
+			require.Equal(t, id, op.ID, name)
+			require.NotEmpty(t, op.Name, name)
+			require.False(t, op.Virtual, name)
+		}
+	}
+	require.Equal(t, providers.Carrier{ID: normal.ChinaMobile, Name: "移动"}, normal.Carrier("CN", "移动"), "the name stays as given")
+}
+
+func TestVirtualOperators(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"虚拟运营商": normal.Virtual, "虚拟": normal.Virtual, "MVNO": normal.Virtual, "阿里通信虚拟": normal.Virtual,
+		"移动虚拟": normal.ChinaMobile, "中国联通（虚拟运营商）": normal.ChinaUnicom, "电信虚商": normal.ChinaTelecom,
+		"China Mobile (MVNO)": normal.ChinaMobile,
+	}
+	for name, id := range tests {
+		op := normal.OperatorOf("CN", name)
+		require.Equal(t, id, op.ID, name)
+		require.True(t, op.Virtual, name)
+	}
+}
+
+func TestUnknownOperatorIsAbsent(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "  ", "未知", "other", "Others", "中国"} {
+		require.Zero(t, normal.Carrier("CN", name), name)
+	}
+}
+
+func TestOperatorsElsewhereHaveNoChineseID(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, providers.Carrier{Name: "China Mobile"}, normal.Carrier("HK", "China Mobile"))
+	require.Equal(t, providers.Carrier{Name: "CBN"}, normal.Carrier("US", " CBN "))
+}
+
+func TestLineType(t *testing.T) {
+	t.Parallel()
+	tests := map[string]providers.LineType{
+		"mobile": providers.LineMobile, "landline": providers.LineFixed, "toll_free": providers.LineTollFree,
+		"Toll-Free": providers.LineTollFree, "shared_cost": providers.LineSharedCost, "fixed line or mobile": providers.LineFixedOrMobile,
+		"VOIP": providers.LineVoIP, "others": providers.LineOther,
+	}
+	for word, want := range tests {
+		got, ok := normal.LineType(word)
+		require.True(t, ok, word)
+		require.Equal(t, want, got, word)
+	}
+	_, ok := normal.LineType("")
+	require.False(t, ok)
+}
+
+func TestCommonSpellingsDoNotAllocate(t *testing.T) {
+	var c providers.Carrier
+	require.Zero(t, testing.AllocsPerRun(100, func() { c = normal.Carrier("CN", "中国移动") }))
+	require.NotZero(t, c)
+}

@@ -1,0 +1,24 @@
+package providertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// checkLimits: the limits make sense and never change.
+func checkLimits(_ context.Context, x *exam) error {
+	switch l := x.limits; {
+	case l != x.sample.Limits():
+		return errors.New("the limits change from call to call")
+	case l.MaxBatch < 1 || l.DefaultBatch < 1 || l.DefaultBatch > l.MaxBatch:
+		return fmt.Errorf("a batch of %d by default and %d at most", l.DefaultBatch, l.MaxBatch)
+	case l.Timeout <= 0:
+		return errors.New("no timeout")
+	case l.Concurrency < 0 || l.Rate < 0:
+		return errors.New("a negative concurrency or rate")
+	case len(x.found.numbers) > l.MaxBatch:
+		return fmt.Errorf("%s asks more than %d numbers", x.found.file, l.MaxBatch)
+	}
+	return nil
+}

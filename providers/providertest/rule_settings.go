@@ -1,0 +1,31 @@
+package providertest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lookupq/lookupq/providers/setup"
+)
+
+// checkSettings: a setting that the type does not have is refused, by its name
+// and line, so that a slip of the pen is not taken for silence.
+func checkSettings(_ context.Context, x *exam) error {
+	base := ""
+	if overNetwork(x) {
+		base = nowhere
+	}
+	_, err := x.build(&Case{file: "unknown setting", Settings: json.RawMessage(`{"no_such_setting": 1}`)}, base, nil)
+	all, ok := errors.AsType[setup.FieldErrors](err)
+	if !ok {
+		return fmt.Errorf("an unknown setting is not refused with setup.FieldErrors but: %w", err)
+	}
+	for _, e := range all {
+		if strings.Contains(e.Path, "no_such_setting") && e.Line == 1 {
+			return nil
+		}
+	}
+	return fmt.Errorf("the error does not name the unknown setting with its line: %w", err)
+}
