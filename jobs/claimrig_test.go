@@ -134,9 +134,7 @@ type claiming struct {
 func (r *rig) claim(cfg Config, d *demand) *claiming {
 	r.tb.Helper()
 	nc, js := r.connect()
-	conf, err := confirm.New(nc, confirm.Options{Resend: 100 * time.Millisecond})
-	require.NoError(r.tb, err)
-	r.tb.Cleanup(conf.Close)
+	conf := newTestConfirmer(r.tb, nc)
 	cfg.Names, cfg.Demand, cfg.Confirm, cfg.Log = r.n, d, conf, zerolog.Nop()
 	c := &claiming{Claimer: NewClaimer(nc, js, cfg), r: r, jobs: make(chan *Held, 200_000), confirm: conf}
 	stop := startRun(r.tb, c.Claimer, func(batch []*Held) {
@@ -165,6 +163,14 @@ func startRun(tb testing.TB, c *Claimer, out func([]*Held)) (stop func()) {
 		defer end()
 		_ = c.Close(closing)
 	}
+}
+
+func newTestConfirmer(tb testing.TB, nc *nats.Conn) *confirm.Confirmer {
+	tb.Helper()
+	conf, err := confirm.New(nc, confirm.Options{Resend: 100 * time.Millisecond})
+	require.NoError(tb, err)
+	tb.Cleanup(conf.Close)
+	return conf
 }
 
 const patience = 15 * time.Second

@@ -29,7 +29,9 @@ const (
 	maxConsumers = 100_000
 	day          = 24 * time.Hour
 	// jobsWindow is how long a producer may resend a job unseen.
-	jobsWindow      = 10 * time.Minute
+	jobsWindow = 10 * time.Minute
+	// DuplicateWindow is how long every other stream drops a message whose id it
+	// has already stored.
 	DuplicateWindow = 2 * time.Minute
 	// markerTTL keeps the mark of a worker that left until every watcher saw it.
 	markerTTL = time.Minute

@@ -27,8 +27,8 @@ type turns struct {
 	active   int // lanes with a slot
 	durables int // on the stream, by the last poll and what was made since
 	pledged  int // active lanes whose durable is still to be made
-	// blocked is since when the first lane of the priority or above has been in
-	// line of those that wait for a durable, no more being allowed; 0: none does.
+	// blocked is the standing of the first lane, of the priority or above, that
+	// waits for a durable because no more may be made; 0: none does.
 	blocked [names.Priorities]int64
 }
 
@@ -59,7 +59,7 @@ type tenant struct {
 	active  []*lane // a ring
 	cur     int
 	waiting []*lane // first come, first served
-	noSlot  int64   // no use looking for a slot before then
+	noSlot  int64   // no use looking for a slot or durable before then
 }
 
 const (
@@ -194,12 +194,8 @@ func (tn *tenant) lanes() int { return len(tn.active) + len(tn.waiting) }
 
 // next returns the lane of c to pull from now, or nil if none can be pulled from.
 func (t *turns) next(c *class, quantum float64, now int64) *lane {
-	ready := false
-	for _, tn := range c.ring {
-		t.admit(tn, quantum, now)
-		ready = ready || tn.ready(now)
-	}
-	if !ready {
+	t.admit(c, quantum, now)
+	if !slices.ContainsFunc(c.ring, func(tn *tenant) bool { return tn.ready(now) }) {
 		return nil
 	}
 	for { // Ends: each circle credits the tenant that is ready.
@@ -248,145 +244,4 @@ func (l *lane) charge(items float64) {
 	l.deficit -= items
 	l.served += items
 	l.tenant.deficit -= items
-}
-
-// admit gives slots to the tenant's waiting lanes, as far as there are any.
-func (t *turns) admit(tn *tenant, quantum float64, now int64) {
-	for len(tn.waiting) > 0 && now >= tn.noSlot {
-		first := tn.waiting[0]
-		if !t.durable(first, now) {
-			tn.noSlot = now + slotSearch
-			return
-		}
-		if t.active >= reserved(t.slots, tn.class.priority) {
-			victim := t.victim(tn, quantum, now)
-			if victim == nil {
-				tn.noSlot = now + slotSearch
-				return
-			}
-			t.rest(victim, now)
-		}
-		tn.waiting = slices.Delete(tn.waiting, 0, 1)
-		t.activate(first, now)
-	}
-}
-
-// reserved is the part of n that p may use: the last eighth is kept for higher
-// priorities, so that an urgent lane need not wait for a bulk one to go.
-func reserved(n int, p names.Priority) int {
-	switch p {
-	case names.High:
-	case names.Normal:
-		n -= n / 16
-	case names.Bulk:
-		n -= n / 8
-	}
-	return max(n, 1)
-}
-
-// durable tells whether l can have one: it exists; or it may be made; or, on a
-// worker with little to do, it should be tried whether another worker has made
-// it. Once lanes wait because the bound is reached, first come is first served
-// also among lanes with a durable: theirs must be let expire.
-func (t *turns) durable(l *lane, now int64) bool {
-	p, has := l.class.priority, l.hasDurable(now, t.forgets)
-	inOrder := t.blocked[p] == 0 || l.waitingAt <= t.blocked[p]
-	if inOrder && (has || t.mayCreate(p)) || !has && t.active < t.few() && now >= l.probeAt {
-		return true
-	}
-	l.refusedAt = now
-	t.block(l)
-	return false
-}
-
-// block notes that l waits for a durable; lower priorities do not overtake it.
-func (t *turns) block(l *lane) {
-	for p := range l.class.priority + 1 {
-		if t.blocked[p] == 0 || l.waitingAt < t.blocked[p] {
-			t.blocked[p] = l.waitingAt
-		}
-	}
-}
-
-// few is the number of active lanes below which a worker looks for more work,
-// and does not let go of any.
-func (t *turns) few() int { return max(t.slots/4, 1) }
-
-func (t *turns) mayCreate(p names.Priority) bool {
-	return t.durables+t.pledged < reserved(t.maxDurables, p)
-}
-
-// victim finds an active lane that gives up its slot to tn, or nil. Best are
-// lanes that cannot be pulled from anyway, then those of a lower priority, then
-// those whose turn is over; a tenant with no slot at all also takes one of a
-// tenant that has several.
-func (t *turns) victim(tn *tenant, quantum float64, now int64) *lane {
-	var best *lane
-	bestRank := 5
-	for _, c := range t.classes {
-		for _, other := range c.ring {
-			for _, l := range other.active {
-				if l.pulling || l.creating {
-					continue
-				}
-				if r := t.rank(tn, l, quantum, now); r < bestRank || r == bestRank && best != nil && l.activeAt < best.activeAt {
-					best, bestRank = l, r
-				}
-			}
-		}
-	}
-	return best
-}
-
-// rank says how readily l should give its slot to a lane of tn; 5 is not at all.
-func (t *turns) rank(tn *tenant, l *lane, quantum float64, now int64) int {
-	higher := l.class.priority > tn.class.priority
-	crowded := len(l.tenant.active) > 1 && len(l.tenant.active) > len(tn.active)
-	switch {
-	case now-l.pulledAt >= int64(t.idleAfter) && (l.class != tn.class || l.retryAt > now):
-		return 1
-	case l.class.priority < tn.class.priority:
-		return 2
-	case !higher && t.turnOver(l, quantum, now) && (l.tenant == tn || crowded || len(tn.active) == 0):
-		return 3
-	case !higher && len(tn.active) == 0 && crowded:
-		return 4
-	}
-	return 5
-}
-
-func (t *turns) turnOver(l *lane, quantum float64, now int64) bool {
-	return l.served >= quantum && now-l.activeAt >= int64(t.minTurn)
-}
-
-// letGo makes lanes rest whose turn is over when others have waited for a
-// durable for long: no more can be made until some expire, and those in use
-// never do. A quarter of the slots stays in use. It also forgets who waited for
-// a durable and does not any more. Called once a second.
-func (t *turns) letGo(quantum func(route string) float64, now int64) {
-	t.blocked = [names.Priorities]int64{}
-	for _, c := range t.classes {
-		for _, tn := range c.ring {
-			if len(tn.waiting) > 0 && tn.waiting[0].refusedAt != 0 && now-tn.waiting[0].refusedAt < int64(time.Second) {
-				t.block(tn.waiting[0])
-			}
-		}
-	}
-	if first := t.blocked[names.Bulk]; first == 0 || now-first < int64(2*time.Second) {
-		return
-	}
-	left := max(t.slots/16, 1)
-	for _, c := range t.classes {
-		for _, tn := range c.ring {
-			for _, l := range slices.Clone(tn.active) {
-				if left == 0 || t.active <= t.few() {
-					return
-				}
-				if !l.pulling && !l.creating && t.turnOver(l, quantum(c.route), now) {
-					t.rest(l, now)
-					left--
-				}
-			}
-		}
-	}
 }

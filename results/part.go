@@ -27,8 +27,10 @@ const partVersion = "1"
 const (
 	// MaxPartBytes is the largest body of a part.
 	MaxPartBytes = 768 << 10
-	// envelope is more than what a part's body holds besides its results.
-	envelope = 512
+	// envelope is more than what a part's body holds besides its results, partFrame
+	// than what it holds besides those and its names.
+	envelope  = 512
+	partFrame = 100
 )
 
 // Settled is one encoded result that waits for its part, with what the part's
@@ -68,7 +70,7 @@ func BuildPart(n names.Names, job JobInfo, settled []Settled) *nats.Msg {
 	var tallied [2][8]Tally
 	items, counts, sources := Bitmap(bits[:0]), tallies(tallied[0][:0]), tallies(tallied[1][:0])
 	var cost CostSum
-	size := envelope
+	size := partFrame + len(job.ID.JobID) + len(job.ID.Tenant) + len(job.ID.Campaign) + len(job.Route)
 	for i := range settled {
 		s := &settled[i]
 		items = items.with(s.Index)

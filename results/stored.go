@@ -36,7 +36,9 @@ const (
 type Stored struct {
 	js    jetstream.JetStream
 	names names.Names
-	limit int // maxIndexed, less in tests
+	// limit is maxIndexed, limitAll maxRemembered; less in tests.
+	limit    int
+	limitAll int64
 
 	mu        sync.Mutex
 	stream    jetstream.Stream
@@ -48,7 +50,7 @@ type campaignKey struct{ tenant, name string }
 
 // NewStored makes a Stored; the caller owns the connection of js.
 func NewStored(js jetstream.JetStream, n names.Names) *Stored {
-	return &Stored{js: js, names: n, limit: maxIndexed, campaigns: map[campaignKey]*campaign{}}
+	return &Stored{js: js, names: n, limit: maxIndexed, limitAll: maxRemembered, campaigns: map[campaignKey]*campaign{}}
 }
 
 // StoredJob is a job to ask for.
@@ -139,7 +141,7 @@ func (s *Stored) trim(keep campaignKey) {
 				oldest = &k
 			}
 		}
-		if total <= maxRemembered || oldest == nil {
+		if total <= s.limitAll || oldest == nil {
 			return
 		}
 		delete(s.campaigns, *oldest)

@@ -61,8 +61,8 @@ func (g *globals) view(e env) *ui.UI {
 // isTerminal reports whether f is one.
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // a file descriptor is an int
 
-// server is a connection to NATS and what is reached over it.
-type server struct {
+// session is a connection to NATS and what is reached over it.
+type session struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	names     names.Names
@@ -71,7 +71,7 @@ type server struct {
 }
 
 // campaign is what reads one campaign's results.
-func (s *server) campaign(tenant, campaign string) follow.Campaign {
+func (s *session) campaign(tenant, campaign string) follow.Campaign {
 	stream := s.names.ResultsStream()
 	return follow.Campaign{
 		Reader: results.NewReader(s.js, s.names), Stream: stream, Tenant: tenant, Name: campaign,
@@ -80,7 +80,7 @@ func (s *server) campaign(tenant, campaign string) follow.Campaign {
 }
 
 // close closes the connection and waits for its goroutines.
-func (s *server) close() {
+func (s *session) close() {
 	s.nc.Close()
 	<-s.closed
 }
@@ -88,7 +88,7 @@ func (s *server) close() {
 // connect reaches NATS or says in one line why it cannot. denied is called, from
 // the connection's goroutine, when the server refuses a subject that the verb
 // cannot do without.
-func (g *globals) connect(ctx context.Context, e env, denied func(error)) (*server, error) {
+func (g *globals) connect(ctx context.Context, e env, denied func(error)) (*session, error) {
 	if err := g.validate(); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (g *globals) connect(ctx context.Context, e env, denied func(error)) (*serv
 		}
 	}
 	address := cmp.Or(g.NATS, c.URL, nats.DefaultURL)
-	s := &server{names: g.names(), closed: make(chan struct{})}
+	s := &session{names: g.names(), closed: make(chan struct{})}
 	opts, err := options(c, cmp.Or(g.Creds, c.Creds))
 	if err != nil {
 		return nil, err

@@ -291,33 +291,44 @@ func (b *bundle) storedNumbers(t testing.TB) map[string]int {
 	return count
 }
 
-// killed starts a real `enqueue send` and kills it with SIGKILL once the jobs
-// stream holds at least so many messages.
-func (b *bundle) killed(t testing.TB, at uint64, args ...string) {
+// room lets the jobs stream hold so many messages; -1 is no limit.
+func (b *bundle) room(t testing.TB, messages int64) {
 	t.Helper()
+	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
+	require.NoError(t, err)
+	cfg := stream.CachedInfo().Config
+	cfg.MaxMsgs = messages
+	_, err = b.js.UpdateStream(t.Context(), cfg)
+	require.NoError(t, err)
+}
+
+// killed starts a real `enqueue send` and kills it with SIGKILL when the jobs
+// stream holds so many messages, which is all that it then has room for.
+func (b *bundle) killed(t testing.TB, at int64, args ...string) {
+	t.Helper()
+	b.room(t, at)
+	defer b.room(t, -1)
 	cmd := child(t.Context(), "enqueue", append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	require.NoError(t, cmd.Start())
-	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
-	require.NoError(t, err)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		info, err := stream.Info(t.Context())
-		require.NoError(t, err)
-		if info.State.LastSeq >= at {
-			break
-		}
-		<-tick.C
-	}
+	b.stored(t, at)
 	require.NoError(t, cmd.Process.Kill())
-	err = cmd.Wait()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "it had ended by itself: %s", &stderr)
 	status, ok := exit.Sys().(syscall.WaitStatus)
 	require.True(t, ok)
 	require.Equal(t, syscall.SIGKILL, status.Signal(), "it had ended by itself: %s", &stderr)
+}
+
+// stored waits until the jobs stream holds so many messages.
+func (b *bundle) stored(t testing.TB, messages int64) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
+		return err == nil && int64(stream.CachedInfo().State.Msgs) == messages //nolint:gosec // small
+	}, 15*time.Second, 5*time.Millisecond)
 }
 
 // events are the JSON lines of a command.

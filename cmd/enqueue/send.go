@@ -92,7 +92,7 @@ func (c *sendCmd) again(campaign string) string {
 }
 
 // send runs the sender under a meter.
-func (c *sendCmd) send(ctx context.Context, s *server, sender *send.Sender, tenant string, view *ui.UI) (send.Summary, error) {
+func (c *sendCmd) send(ctx context.Context, s *session, sender *send.Sender, tenant string, view *ui.UI) (send.Summary, error) {
 	conf, err := confirm.New(s.nc, confirm.Options{})
 	if err != nil {
 		return send.Summary{}, err

@@ -67,7 +67,7 @@ func (c *statusCmd) Run(ctx context.Context, e env, g *globals) error {
 }
 
 // status collects what is known of a campaign.
-func (s *server) status(ctx context.Context, tenant, campaign string) (*statusReport, error) {
+func (s *session) status(ctx context.Context, tenant, campaign string) (*statusReport, error) {
 	rep := &statusReport{Campaign: campaign}
 	rec, err := s.campaigns.Get(ctx, tenant, campaign)
 	known := err == nil

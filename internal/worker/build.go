@@ -216,7 +216,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 
 func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
 	cfg := keys.Config{
-		Provider: name, Type: pc.Type, WorkerID: w.opt.ID,
+		Provider: name, Type: pc.Type, WorkerID: w.opt.ID, Lease: w.opt.Lease, Renew: w.opt.Lease / 3,
 		Limits: keys.Limits{Concurrency: pc.Concurrency, Rate: pc.Rate, NumberRate: pc.NumberRate},
 	}
 	for _, k := range pc.Keys {
@@ -256,7 +256,7 @@ func live(w waiter) batch.LiveState {
 func (w *Worker) buildClaimer(context.Context) error {
 	w.claimer = jobs.NewClaimer(w.nc, w.js, jobs.Config{
 		Names: w.cfg.Names(), Demand: demand{w.pipeline}, Confirm: w.confirm, Log: w.log,
-		LanesActive: w.cfg.Claim.LanesActive, LanesMax: w.cfg.Claim.LanesMax, AckWait: ackWait,
+		LanesActive: w.cfg.Claim.LanesActive, LanesMax: w.cfg.Claim.LanesMax, AckWait: w.opt.AckWait,
 		Served: w.registry.Serves, Orphan: w.orphan,
 	})
 	return nil

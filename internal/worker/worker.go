@@ -33,6 +33,11 @@ type Options struct {
 	Embedded *EmbeddedOptions
 	// Grace bounds a clean stop (default 30 s).
 	Grace time.Duration
+	// AckWait is how long JetStream waits for a sign of life of a claimed job: how
+	// long the jobs of a worker that died rest (default 30 s). Lease is how long
+	// its permits outlive it (default 15 s). The same for the whole fleet; fault
+	// tests shorten both.
+	AckWait, Lease time.Duration
 }
 
 // EmbeddedOptions say where the embedded servers keep their data.
@@ -44,10 +49,8 @@ type EmbeddedOptions struct {
 }
 
 const (
-	defaultGrace = 30 * time.Second
-	// ackWait is how long JetStream waits for a sign of life of a claimed job: how
-	// long the jobs of a worker that died rest.
-	ackWait = 30 * time.Second
+	defaultGrace   = 30 * time.Second
+	defaultAckWait = 30 * time.Second
 )
 
 // Worker is one process of the fleet.
@@ -86,6 +89,9 @@ type cleanup struct {
 func New(ctx context.Context, opt Options) (*Worker, error) {
 	if opt.Grace == 0 {
 		opt.Grace = defaultGrace
+	}
+	if opt.AckWait == 0 {
+		opt.AckWait = defaultAckWait
 	}
 	w := &Worker{opt: opt, cfg: opt.Config, log: opt.Log, born: time.Now()}
 	w.state.set("starting")

@@ -24,12 +24,23 @@ type fakePermits struct {
 	lost     chan struct{}
 	enter    func() // called in Acquire
 
+	permitCounts
+}
+
+// permitCounts is what was done with the permits.
+type permitCounts struct {
 	inUse, highest, acquires int
 	released, abandoned      int
 	refunds                  []int
 	log                      []string // pauses, quarantines and releases in order
 	pauses                   []time.Duration
 	succeeded                int
+}
+
+func (p *fakePermits) seen() permitCounts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.permitCounts
 }
 
 func (p *fakePermits) Acquire(_ context.Context, n int) (Grant, error) {
@@ -214,6 +225,20 @@ func (b *bed) answered(answers []Answered[int]) {
 		}
 		b.ends[a.Waiter] = a
 	}
+}
+
+// get is the end of waiter w.
+func (b *bed) get(w int) Answered[int] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ends[w]
+}
+
+// total is how many waiters ended.
+func (b *bed) total() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ends)
 }
 
 // count is how many waiters ended with v.

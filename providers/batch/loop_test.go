@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,10 +37,10 @@ func TestLoopCallsFullBatchesAtOnce(t *testing.T) {
 		require.Equal(t, []int{100, 100, 50}, b.provider.sizes(), "the rest has waited linger")
 		pass(time.Second)
 		require.Equal(t, 250, b.count(Answer))
-		require.Equal(t, 3, b.permits.released)
-		require.Equal(t, 3, b.permits.succeeded)
-		require.Empty(t, b.permits.refunds)
-		require.Equal(t, 3, b.permits.acquires)
+		require.Equal(t, 3, b.permits.seen().released)
+		require.Equal(t, 3, b.permits.seen().succeeded)
+		require.Empty(t, b.permits.seen().refunds)
+		require.Equal(t, 3, b.permits.seen().acquires)
 		require.Zero(t, b.loop.OnWire()+b.loop.Calls()+b.loop.Waiting(names.Bulk))
 	})
 }
@@ -76,7 +77,7 @@ func TestLoopUsesAllPermitsAndNoMore(t *testing.T) {
 		}
 		// 40 calls of 300 ms, 4 at a time: 3 s if a freed permit is taken at once.
 		require.LessOrEqual(t, time.Since(began), 3010*time.Millisecond)
-		require.Equal(t, 4, b.permits.highest)
+		require.Equal(t, 4, b.permits.seen().highest)
 		require.Len(t, b.provider.sizes(), 40)
 	})
 }
@@ -105,11 +106,11 @@ func TestLoopRefundsWhatItDoesNotUse(t *testing.T) {
 		b.loop.Add(items(1, 10, nil))
 		pass(time.Second)
 		require.Equal(t, []int{3}, b.provider.sizes())
-		require.Equal(t, []int{7}, b.permits.refunds)
+		require.Equal(t, []int{7}, b.permits.seen().refunds)
 		b.loop.Add(items(20, 10, nil))
 		pass(time.Second)
-		require.Equal(t, []int{7, 10}, b.permits.refunds)
-		require.Equal(t, 2, b.permits.released)
+		require.Equal(t, []int{7, 10}, b.permits.seen().refunds)
+		require.Equal(t, 2, b.permits.seen().released)
 		require.Equal(t, 17, b.count(Cancelled))
 	})
 }
@@ -134,7 +135,7 @@ func TestLoopSingleCallProvider(t *testing.T) {
 		b.loop.Add(items(1, 40, nil))
 		pass(3*time.Second + 10*time.Millisecond)
 		require.Equal(t, 40, b.count(Answer))
-		require.Equal(t, 4, b.permits.highest)
+		require.Equal(t, 4, b.permits.seen().highest)
 	})
 }
 
@@ -151,7 +152,7 @@ func TestLoopSettlingHoldsCallsBack(t *testing.T) {
 		pass(10 * time.Second)
 		// Three answered batches are above 250; the fourth was on its way with them.
 		require.Len(t, b.provider.sizes(), 4)
-		require.Equal(t, 4, b.permits.released, "settling holds no permit")
+		require.Equal(t, 4, b.permits.seen().released, "settling holds no permit")
 		close(gate)
 		pass(10 * time.Second)
 		require.Equal(t, 2000, b.count(Answer))
@@ -169,11 +170,11 @@ func TestLoopTimeoutKeepsThePermit(t *testing.T) {
 		defer b.end()
 		b.loop.Add(items(1, 1, nil))
 		pass(time.Minute)
-		require.Equal(t, maxDoubtful, b.permits.abandoned)
-		require.Zero(t, b.permits.released)
+		require.Equal(t, maxDoubtful, b.permits.seen().abandoned)
+		require.Zero(t, b.permits.seen().released)
 		require.Equal(t, 1, b.count(NextProvider))
-		require.Equal(t, providers.KindTimeout, b.ends[1].Failure.Kind)
-		require.Equal(t, maxDoubtful, b.ends[1].Attempts)
+		require.Equal(t, providers.KindTimeout, b.get(1).Failure.Kind)
+		require.Equal(t, maxDoubtful, b.get(1).Attempts)
 	})
 }
 
@@ -199,7 +200,7 @@ func TestLoopLostLeaseEndsTheCall(t *testing.T) {
 		b.permits.set(func(p *fakePermits) { close(p.lost); p.lost = nil })
 		pass(time.Minute)
 		require.ErrorIs(t, cause, errLost)
-		require.Equal(t, 1, b.permits.abandoned)
+		require.Equal(t, 1, b.permits.seen().abandoned)
 		require.Equal(t, 5, b.count(Answer))
 	})
 }
@@ -235,8 +236,8 @@ func TestLoopTellsTheFleetOfBadKeys(t *testing.T) {
 				defer b.end()
 				b.loop.Add(items(1, 100, nil))
 				pass(10 * time.Second)
-				require.Equal(t, []string{c.log, "release", "release"}, b.permits.log, "before the permit is free")
-				require.Equal(t, c.pauses, b.permits.pauses)
+				require.Equal(t, []string{c.log, "release", "release"}, b.permits.seen().log, "before the permit is free")
+				require.Equal(t, c.pauses, b.permits.seen().pauses)
 				require.Equal(t, 100, b.count(Answer))
 			})
 		})
@@ -280,15 +281,15 @@ func TestLoopWithoutUsableKey(t *testing.T) {
 		require.False(t, usable)
 		require.Equal(t, "paused", why)
 		pass(5 * time.Second)
-		require.Empty(t, b.ends, "a short pause is waited for")
+		require.Zero(t, b.total(), "a short pause is waited for")
 		pass(5 * time.Second)
 		require.Equal(t, 60, b.count(NextProvider), "ten seconds are too long for those who can go elsewhere")
-		require.Same(t, fault, b.ends[1].Failure)
-		require.Equal(t, 4, b.permits.acquires)
+		require.Same(t, fault, b.get(1).Failure)
+		require.Equal(t, 4, b.permits.seen().acquires)
 		b.permits.set(func(p *fakePermits) { p.err = nil })
 		pass(4 * time.Second)
 		require.Equal(t, 40, b.count(Answer))
-		require.Equal(t, 1, b.ends[61].Attempts, "waiting used up nothing")
+		require.Equal(t, 1, b.get(61).Attempts, "waiting used up nothing")
 		usable, _ = b.loop.Usable()
 		require.True(t, usable)
 	})
@@ -317,7 +318,7 @@ func TestLoopWaitsForItsStore(t *testing.T) {
 			}
 		}))
 		pass(10 * time.Minute)
-		require.Empty(t, b.ends)
+		require.Zero(t, b.total())
 		usable, _ := b.loop.Usable()
 		require.False(t, usable)
 		mu.Lock()
@@ -336,13 +337,14 @@ func TestLoopWaitsForItsStore(t *testing.T) {
 func TestLoopPausesAFailingProvider(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		var mu sync.Mutex
 		var calls []Call
 		b := newBed(t, func(b *bed, c *Config[int]) {
 			b.provider.latency = 0
 			b.provider.reply = func(_ context.Context, q providers.Query) providers.Reply {
-				if down {
+				if down.Load() {
 					return providers.Reply{Failure: &providers.Failure{Kind: providers.KindUnavailable}}
 				}
 				return found(len(q.Numbers))
@@ -361,12 +363,16 @@ func TestLoopPausesAFailingProvider(t *testing.T) {
 		require.Equal(t, "provider unavailable", why)
 		pass(600 * time.Millisecond)
 		require.Equal(t, []int{100, 1}, b.provider.sizes())
+		mu.Lock()
 		require.True(t, calls[1].Probe)
 		require.Equal(t, providers.KindUnavailable, calls[1].Failure.Kind)
-		down = false
+		mu.Unlock()
+		down.Store(false)
 		pass(3 * time.Second)
 		require.Equal(t, 100, b.count(Answer))
+		mu.Lock()
 		require.Equal(t, 99, calls[len(calls)-1].Answered)
+		mu.Unlock()
 		usable, _ = b.loop.Usable()
 		require.True(t, usable)
 	})
@@ -392,7 +398,7 @@ func TestLoopSurvivesAPanickingProvider(t *testing.T) {
 		b.loop.Add(items(1, 100, func(it *Item[int]) { it.Waiter += 1000 }))
 		pass(time.Minute)
 		require.Equal(t, 1, b.count(NextProvider))
-		require.Equal(t, providers.KindInternal, b.ends[1007].Failure.Kind)
+		require.Equal(t, providers.KindInternal, b.get(1007).Failure.Kind)
 		require.Equal(t, 100, b.count(Answer))
 	})
 }
@@ -431,8 +437,8 @@ func TestLoopStopGivesALatePermitBack(t *testing.T) {
 		close(slow)
 		<-b.done
 		require.Empty(t, b.provider.sizes())
-		require.Equal(t, 1, b.permits.released)
-		require.Equal(t, []int{100}, b.permits.refunds)
+		require.Equal(t, 1, b.permits.seen().released)
+		require.Equal(t, []int{100}, b.permits.seen().refunds)
 		require.Len(t, b.loop.Rest(), 100)
 	})
 }
@@ -445,7 +451,7 @@ func TestLoopIdleHasNoTimerToSpeakOf(t *testing.T) {
 		pass(10 * time.Minute)
 		b.end()
 		require.Empty(t, b.loop.core.parts, "what it knew of the numbers is forgotten")
-		require.Equal(t, 1, b.permits.acquires)
+		require.Equal(t, 1, b.permits.seen().acquires)
 	})
 }
 
@@ -511,5 +517,5 @@ func TestLoopUnderLoad(t *testing.T) {
 	b.end()
 	require.Equal(t, adders*each, b.count(Answer))
 	require.Empty(t, b.loop.Rest())
-	require.Zero(t, b.permits.inUse)
+	require.Zero(t, b.permits.seen().inUse)
 }

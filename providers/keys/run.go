@@ -22,7 +22,7 @@ func (p *Pool) Run(ctx context.Context) {
 	defer close(p.gone)
 	timer := time.NewTimer(0) // the first renewal announces the limits
 	defer timer.Stop()
-	due := time.Now()
+	renewAt := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,24 +32,30 @@ func (p *Pool) Run(ctx context.Context) {
 			p.finish(ctx)
 			return
 		case <-p.kick:
+			timer.Reset(min(time.Until(renewAt), tellAfter))
 		case <-timer.C:
+			renewAt = p.tick(ctx, renewAt)
+			timer.Reset(time.Until(renewAt))
 		}
-		due = p.tick(ctx, due)
-		timer.Reset(time.Until(due))
 	}
 }
 
+// tellAfter is how long a release waits for an Acquire of this pool that takes
+// it along: under backlog one follows at once, and a trip of its own would only
+// hold that up.
+const tellAfter = 500 * time.Microsecond
+
 // tick renews if that is due, else it tells what is pending. It returns when the
 // next renewal is due, or, while Redis is away, the next attempt.
-func (p *Pool) tick(ctx context.Context, due time.Time) time.Time {
+func (p *Pool) tick(ctx context.Context, renewAt time.Time) time.Time {
 	if p.lock(ctx) != nil {
-		return due
+		return renewAt
 	}
 	defer p.unlock()
 	err := p.ready(ctx)
-	if err == nil && !due.After(time.Now()) {
+	if err == nil && !time.Now().Before(renewAt) {
 		if err = p.renew(ctx); err == nil {
-			due = time.Now().Add(p.interval())
+			renewAt = time.Now().Add(p.interval())
 		}
 	}
 	if err == nil {
@@ -58,7 +64,7 @@ func (p *Pool) tick(ctx context.Context, due time.Time) time.Time {
 	if at := p.health.nextTry(); err != nil && !at.IsZero() {
 		return at
 	}
-	return due
+	return renewAt
 }
 
 // interval is the time between renewals: within the guard by a fifth, so that one

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
@@ -39,22 +40,42 @@ func (l *useLedger) end(who int, d time.Duration) {
 	l.busy[who] += d
 }
 
-// backlog uses a pool as the batch loop does under backlog, with calls that take
-// work: one Acquire at a time, again after what it says or after a call of its own.
-func (l *useLedger) backlog(ctx context.Context, t *testing.T, who int, p *keys.Pool, work time.Duration) {
+// permits gives a permit, or says how long to wait for one.
+type permits func(ctx context.Context) (release func(), wait time.Duration, err error)
+
+// of is a pool as permits.
+func of(p *keys.Pool) permits {
+	return func(ctx context.Context) (func(), time.Duration, error) {
+		g, err := p.Acquire(ctx, 1000)
+		if w, ok := errors.AsType[*keys.WaitError](err); ok {
+			return nil, w.After, nil
+		}
+		return g.Release, 0, err
+	}
+}
+
+// backlog uses permits as the batch loop does under backlog, with calls that take
+// work: one acquire at a time, again after what it says or after a call of its own.
+func (l *useLedger) backlog(ctx context.Context, t *testing.T, who int, p permits, work time.Duration) {
 	t.Helper()
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	freed := make(chan struct{}, 1)
 	for ctx.Err() == nil {
-		g, err := p.Acquire(ctx, 1000)
-		if err == nil {
+		release, wait, err := p(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			t.Errorf("%v", err)
+			return
+		case err != nil:
+			return
+		case release != nil:
 			l.begin()
 			start := time.Now()
 			calls.Go(func() {
 				pause(t, work)
 				l.end(who, time.Since(start))
-				g.Release()
+				release()
 				select {
 				case freed <- struct{}{}:
 				default:
@@ -62,14 +83,7 @@ func (l *useLedger) backlog(ctx context.Context, t *testing.T, who int, p *keys.
 			})
 			continue
 		}
-		w, ok := errors.AsType[*keys.WaitError](err)
-		if !ok {
-			if ctx.Err() == nil {
-				t.Errorf("%v", err)
-			}
-			return
-		}
-		timer := time.NewTimer(w.After)
+		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-freed:
@@ -79,14 +93,14 @@ func (l *useLedger) backlog(ctx context.Context, t *testing.T, who int, p *keys.
 	}
 }
 
-// compete lets pools work for d, and returns the share of the permits' time in use.
-func (l *useLedger) compete(t *testing.T, pools []*keys.Pool, limit int, work, d time.Duration) float64 {
+// compete lets users work for d, and returns the share of the permits' time in use.
+func (l *useLedger) compete(t *testing.T, users []permits, limit int, work, d time.Duration) float64 {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
 	start := time.Now()
 	var wg sync.WaitGroup
-	for i, p := range pools {
+	for i, p := range users {
 		wg.Go(func() { l.backlog(ctx, t, i, p, work) })
 	}
 	wg.Wait()
@@ -97,24 +111,44 @@ func (l *useLedger) compete(t *testing.T, pools []*keys.Pool, limit int, work, d
 	return total.Seconds() / (float64(limit) * time.Since(start).Seconds())
 }
 
+// ideal gives permits from memory, at the cost of one PING: what nobody who keeps
+// them in Redis can beat on this machine at this minute.
+func ideal(t *testing.T, rdb redis.UniversalClient, limit int) permits {
+	t.Helper()
+	free := make(chan struct{}, limit)
+	return func(ctx context.Context) (func(), time.Duration, error) {
+		if err := rdb.Ping(ctx).Err(); err != nil {
+			return nil, 0, err
+		}
+		select {
+		case free <- struct{}{}:
+			return func() { <-free }, 0, nil
+		default:
+			return nil, 20 * time.Millisecond, nil
+		}
+	}
+}
+
 // TestUtilisation: in competition and with short calls, permits are in use for at
-// least 95 % of the time. Not in parallel with the other tests of this package;
-// the best of a few rounds counts, for the machine may be busy with other things.
+// least 95 % of the time that is possible here and now. Not in parallel with the
+// other tests of this package; the best of a few rounds counts.
 func TestUtilisation(t *testing.T) {
 	const limit, work = 4, 20 * time.Millisecond
 	r := embeddedtest.RunRedis(t)
-	rdb := open(t, r.URL())
+	rdb, rdb2 := open(t, r.URL()), open(t, r.URL())
 	ageEpoch(t, rdb)
 	cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: limit}))
 	cfg.Lease, cfg.Renew = 0, 0
-	pools := []*keys.Pool{newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)}
+	pools := []permits{of(newPool(t, rdb, cfg)), of(newPool(t, rdb2, cfg))}
+	one := ideal(t, rdb, limit)
 	best := 0.0
-	for range 5 {
+	for range 6 {
+		most := (&useLedger{}).compete(t, []permits{one, one}, limit, work, 700*time.Millisecond)
 		l := &useLedger{}
-		use := l.compete(t, pools, limit, work, time.Second)
-		t.Logf("%.1f %% in use", 100*use)
+		use := l.compete(t, pools, limit, work, 700*time.Millisecond)
+		t.Logf("%.1f %% in use, %.1f %% possible", 100*use, 100*most)
 		require.LessOrEqual(t, l.highest, limit)
-		if best = max(best, use); best >= 0.95 {
+		if best = max(best, use/most); best >= 0.95 {
 			break
 		}
 	}
@@ -127,32 +161,32 @@ func TestFairUse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		limit, pools int
-		work         time.Duration
+		work, run    time.Duration
 		least        float64 // of the permits' time, for each pool
 	}{
-		{4, 2, 20 * time.Millisecond, 0.2},
-		{4, 2, 300 * time.Millisecond, 0.2},
-		{1, 2, 300 * time.Millisecond, 0.3},
-		{2, 3, 50 * time.Millisecond, 0.1},
+		{4, 2, 20 * time.Millisecond, 3 * time.Second, 0.1},
+		{4, 2, 300 * time.Millisecond, 6 * time.Second, 0.2},
+		{1, 2, 300 * time.Millisecond, 9 * time.Second, 0.3},
+		{2, 3, 50 * time.Millisecond, 6 * time.Second, 0.1},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%d permits %d pools %v", tt.limit, tt.pools, tt.work), func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T, w *world) {
 				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: tt.limit}))
-				pools := make([]*keys.Pool, tt.pools)
+				pools := make([]permits, tt.pools)
 				for i := range pools {
 					p, stop := bubblePool(t, w.client(), cfg)
 					defer stop()
-					pools[i] = p
+					pools[i] = of(p)
 				}
 				pause(t, keys.DefaultRenew) // the guard
 				l := &useLedger{}
-				use := l.compete(t, pools, tt.limit, tt.work, 15*time.Second)
+				use := l.compete(t, pools, tt.limit, tt.work, tt.run)
 				require.Equal(t, tt.limit, l.highest)
 				require.GreaterOrEqual(t, use, 0.95)
 				for i := range pools {
-					share := l.busy[i].Seconds() / 15 / float64(tt.limit)
+					share := l.busy[i].Seconds() / tt.run.Seconds() / float64(tt.limit)
 					require.GreaterOrEqual(t, share, tt.least, "pool %d of %v", i, l.busy)
 				}
 			})
@@ -166,11 +200,17 @@ func BenchmarkPair(b *testing.B) {
 	r := embeddedtest.RunRedis(b)
 	rdb := open(b, r.URL())
 	ageEpoch(b, rdb)
+	b.Run("two pings, for comparison", func(b *testing.B) {
+		for b.Loop() {
+			require.NoError(b, rdb.Ping(b.Context()).Err())
+			require.NoError(b, rdb.Ping(b.Context()).Err())
+		}
+	})
 	for name, l := range map[string]keys.Limits{
-		"concurrency": {Concurrency: 4},
-		"all limits":  {Concurrency: 4, Rate: 1e6, NumberRate: 1e9},
+		"one": {Concurrency: 4},
+		"all": {Concurrency: 4, Rate: 1e6, NumberRate: 1e9},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(name+" limits", func(b *testing.B) {
 			cfg := config(keys.Limits{}, key(name, l))
 			cfg.Lease, cfg.Renew, cfg.MaxBatch = 0, 0, 1000
 			p := newPool(b, rdb, cfg)

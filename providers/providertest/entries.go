@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -143,13 +145,13 @@ func visit(v any, path []string, f func(path []string, value any, set func(any))
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
-			at := append(path[:len(path):len(path)], name)
+			at := slices.Concat(path, []string{name})
 			f(at, value, func(other any) { v[name] = other })
 			visit(value, at, f)
 		}
 	case []any:
 		for i, value := range v {
-			at := append(path[:len(path):len(path)], fmt.Sprint(i))
+			at := slices.Concat(path, []string{strconv.Itoa(i)})
 			f(at, value, func(other any) { v[i] = other })
 			visit(value, at, f)
 		}

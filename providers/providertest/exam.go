@@ -55,7 +55,10 @@ func newExam(typ Type) (*exam, error) {
 			x.answering = append(x.answering, c)
 		}
 	}
-	return x, x.complete()
+	if err := x.complete(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 // complete says what found.json lacks for the rules to be made of it.
@@ -116,12 +119,13 @@ func transportOf(t *http.Transport) http.RoundTripper {
 	return t
 }
 
-// close waits for the upstream's requests to be over.
+// close ends what requests there still are, and waits for them to be over.
 func (s *session) close() {
 	if s.server == nil {
 		return
 	}
 	s.transport.CloseIdleConnections()
+	s.server.CloseClientConnections()
 	s.server.Close()
 }
 

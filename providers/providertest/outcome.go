@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/lookupq/lookupq/providers"
 )
@@ -138,10 +139,8 @@ func wantFailure(r providers.Reply, kinds ...providers.Kind) error {
 	if r.Failure == nil {
 		return fmt.Errorf("the call did not fail, want %v", kinds)
 	}
-	for _, k := range kinds {
-		if r.Failure.Kind == k {
-			return nil
-		}
+	if slices.Contains(kinds, r.Failure.Kind) {
+		return nil
 	}
 	return fmt.Errorf("the call failed with %w, want %v", r.Failure, kinds)
 }

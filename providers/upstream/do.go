@@ -45,7 +45,7 @@ type Response struct {
 // that nothing was sent; KindTimeout and KindCutOff that the upstream may have
 // done the work.
 func (c *Client) Do(ctx context.Context, r Request) (Response, *providers.Failure) {
-	var sent sentTrace
+	sent := sentTrace{reliable: c.traces}
 	req, err := c.build(sent.with(ctx), r)
 	if err != nil {
 		return Response{}, &providers.Failure{Kind: providers.KindInternal, Message: Clean(err.Error(), r.Secrets...)}
@@ -96,20 +96,21 @@ func (c *Client) build(ctx context.Context, r Request) (*http.Request, error) {
 // sentTrace notices whether a request can have reached the upstream. Its hooks
 // run on the transport's goroutines, also after Do has returned.
 type sentTrace struct {
-	traced, wrote atomic.Bool
+	// reliable: the transport is known to call the hooks.
+	reliable bool
+	wrote    atomic.Bool
 }
 
 func (t *sentTrace) with(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { t.traced.Store(true) },
 		WroteHeaders: func() { t.wrote.Store(true) },
 	})
 }
 
 // maySent is false only if nothing can have left: no connection, or none that
-// was written to. A transport that does not trace is judged by its error.
+// was written to. A transport that may not trace is judged by its error.
 func (t *sentTrace) maySent(err error) bool {
-	return !notConnected(err) && (!t.traced.Load() || t.wrote.Load())
+	return !notConnected(err) && (!t.reliable || t.wrote.Load())
 }
 
 func (t *sentTrace) failure(ctx context.Context, err error, secrets []providers.Secret) *providers.Failure {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -113,6 +114,32 @@ func TestTimeoutBeforeSending(t *testing.T) {
 	_, failure := clientOf(t, "https://"+mute.Addr().String()).Do(ctx, post())
 	require.Equal(t, providers.KindUnavailable, failure.Kind)
 	require.Equal(t, "no reply in time, nothing was sent", failure.Message)
+}
+
+func TestContextOverBeforeTheCall(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, func(http.ResponseWriter, *http.Request) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, failure := c.Do(ctx, post())
+	require.Equal(t, providers.KindUnavailable, failure.Kind)
+	require.Equal(t, "cancelled before the reply, nothing was sent", failure.Message)
+}
+
+// A transport that does not say what it has sent is taken to have sent it.
+func TestForeignTransport(t *testing.T) {
+	t.Parallel()
+	c, err := upstream.New(upstream.Config{BaseURL: "https://api.example", Transport: broken{}})
+	require.NoError(t, err)
+	_, failure := c.Do(t.Context(), post())
+	require.Equal(t, providers.KindCutOff, failure.Kind)
+	require.NotContains(t, failure.Error(), secret)
+}
+
+type broken struct{}
+
+func (broken) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &url.Error{Op: "Post", URL: r.URL.String() + "?apikey=" + secret, Err: errors.New("broken with " + secret)}
 }
 
 func TestTimeoutAfterSending(t *testing.T) {
