@@ -16,7 +16,7 @@ help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build ## Look up 11,000 phone numbers of 245 countries, here and now, with no account anywhere
+demo: build ## Look up 11,000 phone numbers from 243 countries, here and now, with no account anywhere
 	@deploy/demo/demo.sh
 
 .PHONY: test

@@ -8,14 +8,15 @@ import (
 	"math/bits"
 )
 
-// MaxItems is the most items a job may have, so the longest bitmap.
-const MaxItems = 1000
+// MaxItems bounds item indexes, and so bitmaps: a job that was refused for having
+// too many items still gets failed results for this many.
+const MaxItems = 10_000
 
 // digestSize is how much of the hash of its bitmap stands in a part's message id.
 const digestSize = 12
 
 // ErrBitmap says that a text is no bitmap of item indexes.
-var ErrBitmap = errors.New("not a bitmap of item indexes: want base64 of at most 125 bytes")
+var ErrBitmap = errors.New("not a bitmap of item indexes: want base64 of at most 1250 bytes")
 
 // Bitmap is a set of item indexes: item i is bit i%8 (1<<0 first) of byte i/8.
 // Two equal sets have equal bitmaps: there are no zero bytes at the end. The zero

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lookupq/lookupq/internal/names"
@@ -161,7 +162,9 @@ func (s *Stored) refresh(ctx context.Context, k campaignKey, c *campaign, since 
 	sc.from = c.next
 	err := sc.run(ctx, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		c.next = meta.Sequence.Stream + 1
-		if head, err := ParseHead(m.Headers()); err == nil && !c.add(hashJob(head.ID.JobID), meta.Sequence.Stream, s.limit) {
+		// The rest of the headers is looked at when a part is asked for.
+		id, _, ok := splitMsgID(m.Headers().Get(nats.MsgIdHdr))
+		if ok && !c.add(hashJob(id.JobID), meta.Sequence.Stream, s.limit) {
 			return ErrStop
 		}
 		return nil

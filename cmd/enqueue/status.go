@@ -30,6 +30,7 @@ type statusReport struct {
 	Jobs        int64              `json:"jobs,omitempty"`
 	JobsSent    uint64             `json:"jobs_sent"`
 	JobsLeft    *uint64            `json:"jobs_left,omitempty"`
+	Hidden      bool               `json:"results_hidden,omitempty"` // rights do not allow to count answers
 	Answered    int64              `json:"answered"`
 	Surplus     int64              `json:"surplus,omitempty"`
 	Status      map[string]int64   `json:"status"`
@@ -89,6 +90,10 @@ func (s *session) status(ctx context.Context, tenant, campaign string) (*statusR
 		return nil, err
 	}
 	st, err := s.campaign(tenant, campaign).Status(ctx, follow.SizeOf(&rec.Campaign))
+	if known && errors.Is(err, follow.ErrRights) {
+		rep.Hidden = true
+		return rep, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +121,9 @@ func (r *statusReport) text() string {
 	if r.JobsLeft != nil {
 		line("waiting", "%s jobs", ui.Group(int64(*r.JobsLeft))) //nolint:gosec // far below 2^63
 	}
-	line("rate", "%s/s in the last minute, %s/s on average", ui.Group(int64(r.PerSecond)), ui.Group(int64(r.Mean)))
+	if !r.Hidden {
+		line("rate", "%s/s in the last minute, %s/s on average", ui.Group(int64(r.PerSecond)), ui.Group(int64(r.Mean)))
+	}
 	line("status", "%s", counts(r.Status))
 	line("source", "%s", counts(r.Sources))
 	failures := counts(r.Failures)
@@ -143,6 +150,9 @@ func (r *statusReport) stateText() string {
 }
 
 func (r *statusReport) answeredText() string {
+	if r.Hidden {
+		return fmt.Sprintf("cannot be counted with these rights (%s numbers)", ui.Group(r.Numbers))
+	}
 	if r.Numbers == 0 {
 		return ui.Group(r.Answered) + " numbers"
 	}

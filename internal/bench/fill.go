@@ -12,54 +12,75 @@ import (
 	"github.com/lookupq/lookupq/internal/names"
 )
 
-// fill publishes n numbers in jobs of size; every repeat-th number is one that
-// came before (0: all distinct). It returns how many differ.
-func fill(ctx context.Context, js jetstream.JetStream, nm names.Names, lane names.Lane, n, size, repeat int) (int, error) {
-	subject := nm.JobsSubject(lane)
-	distinct := 0
-	body := make([]byte, 0, size*40)
-	var last jetstream.PubAckFuture
-	for first, job := 0, 0; first < n; job++ {
-		id := "job" + strconv.Itoa(job)
-		body = append(append(append(body[:0], `{"id":"`...), id...), `","items":[`...)
-		for i := first; i < min(first+size, n); i++ {
-			if i > first {
-				body = append(body, ',')
-			}
-			number := i
-			if repeat > 0 && i%repeat == repeat-1 {
-				number = i / 2
-				if number%repeat == repeat-1 {
-					number--
-				}
-			} else {
-				distinct++
-			}
-			body = fmt.Appendf(body, `{"number":"139%08d","ref":%d}`, number, i)
+// load is what a round puts onto the jobs stream.
+type load struct {
+	numbers int
+	size    int // numbers a job
+	repeat  int // every repeat-th number is one that came before; 0: all differ
+}
+
+// jobs is how many messages the load makes.
+func (l load) jobs() int { return (l.numbers + l.size - 1) / l.size }
+
+// number is the i-th number, and whether it came before.
+func (l load) number(i int) (n int, again bool) {
+	if l.repeat < 2 || i%l.repeat != l.repeat-1 {
+		return i, false
+	}
+	n = i / 2
+	if n%l.repeat == l.repeat-1 {
+		n--
+	}
+	return n, true
+}
+
+// distinct is how many numbers differ.
+func (l load) distinct() int {
+	if l.repeat < 2 {
+		return l.numbers
+	}
+	return l.numbers - l.numbers/l.repeat
+}
+
+// body writes the job with the given number of the load into b.
+func (l load) body(b []byte, job int) []byte {
+	b = append(append(append(b, `{"id":"`...), jobID(job)...), `","items":[`...)
+	for i := job * l.size; i < min((job+1)*l.size, l.numbers); i++ {
+		if i > job*l.size {
+			b = append(b, ',')
 		}
-		body = append(body, "]}"...)
-		first += size
+		n, _ := l.number(i)
+		b = fmt.Appendf(b, `{"number":"139%08d","ref":%d}`, n, i)
+	}
+	return append(b, "]}"...)
+}
+
+func jobID(job int) string { return "job-" + strconv.Itoa(job) }
+
+// fill publishes the load and returns when everything is stored.
+func fill(ctx context.Context, js jetstream.JetStream, nm names.Names, lane names.Lane, l load) error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("jobs not stored after %s", patience))
+	defer cancel()
+	futures := make([]jetstream.PubAckFuture, 0, l.jobs())
+	for job := range l.jobs() {
 		f, err := js.PublishMsgAsync(&nats.Msg{
-			Subject: subject, Data: append([]byte(nil), body...),
-			Header: nats.Header{"Nats-Msg-Id": {lane.Tenant + "." + lane.Campaign + "." + id}},
+			Subject: nm.JobsSubject(lane), Data: l.body(nil, job),
+			Header: nats.Header{nats.MsgIdHdr: {lane.Tenant + "." + lane.Campaign + "." + jobID(job)}},
 		})
 		if err != nil {
-			return 0, err
+			return err
 		}
-		last = f
+		futures = append(futures, f)
 	}
-	const patience = time.Minute
-	select {
-	case <-js.PublishAsyncComplete():
-	case <-time.After(patience):
-		return 0, fmt.Errorf("jobs not stored after %s", patience)
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	for _, f := range futures {
+		select {
+		case <-f.Ok():
+		case err := <-f.Err():
+			return err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	select {
-	case <-last.Ok():
-		return distinct, nil
-	case err := <-last.Err():
-		return 0, err
-	}
+	return nil
 }

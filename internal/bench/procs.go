@@ -14,43 +14,71 @@ import (
 	"time"
 )
 
-// proc is one process of a run: a server, a worker or the simulator.
+// proc is one process of a round: a server, a worker or the simulator. Whoever
+// starts it stops it.
 type proc struct {
 	name string
 	cmd  *exec.Cmd
-	log  *os.File
+	log  string        // path of its output
+	done chan struct{} // closed when the process is gone and reaped
+	err  error         // why it ended; read after done
 }
 
-// start runs a program with its output in dir/name.log.
-func start(dir, name, path string, args ...string) (*proc, error) {
-	log, err := os.Create(filepath.Join(dir, name+".log")) //nolint:gosec // our own temporary folder
+// start runs a program with its output in dir/name.log and env added to ours.
+func start(dir, name string, env []string, path string, args ...string) (*proc, error) {
+	p := &proc{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	log, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, args...) //nolint:gosec,noctx // programs built by this benchmark; ended by stop
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), log.Close())
+	p.cmd = exec.Command(path, args...) //nolint:gosec,noctx // programs built by this benchmark; ended by stop
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append(os.Environ(), env...)
+	// A group of its own: Ctrl-C reaches the benchmark alone, which ends its children in order.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = p.cmd.Start()
+	err = errors.Join(err, log.Close()) // the child has its own
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &proc{name, cmd, log}, nil
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
 }
+
+func (p *proc) pid() int { return p.cmd.Process.Pid }
 
 // stop ends the process by SIGTERM, by SIGKILL after ten seconds, and waits for it.
 func (p *proc) stop() error {
-	defer p.log.Close() //nolint:errcheck // only read by people
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
-		return p.cmd.Wait()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("%s: %w", p.name, err)
 	}
 	const patience = 10 * time.Second
-	timer := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	err := p.cmd.Wait()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return nil // how it ended does not matter here
+	select {
+	case <-p.done:
+		return nil // how it ended does not matter any more
+	case <-timer.C:
 	}
-	return err
+	_ = p.cmd.Process.Kill() // an error says that it is gone already
+	<-p.done
+	return fmt.Errorf("%s: killed, it did not stop within %s", p.name, patience)
+}
+
+// lastWords are the last lines of the process' output, for an error message.
+func (p *proc) lastWords() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	const most = 1500
+	if len(text) > most {
+		text = text[len(text)-most:]
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // usage is what a process has cost so far.
@@ -62,38 +90,45 @@ type usage struct {
 // clockTick is USER_HZ, which Linux fixes at 100 for user space.
 const clockTick = 10 * time.Millisecond
 
-func (p *proc) usage() (usage, error) {
-	dir := "/proc/" + strconv.Itoa(p.cmd.Process.Pid)
-	stat, err := os.ReadFile(dir + "/stat") //nolint:gosec // the kernel's file of our own child
+// usageOf reads what the process has cost, with the children it has waited for:
+// Redis rewrites its file in one.
+func usageOf(pid int) (usage, error) {
+	dir := "/proc/" + strconv.Itoa(pid)
+	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return usage{}, err
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
+	const utime, cstime = 11, 14                  // counted from the field behind the name
 	fields := strings.Fields(rest)
-	const utime, stime = 11, 12 // counted from the field behind the name
+	if len(fields) <= cstime {
+		return usage{}, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
+	}
 	var ticks int64
-	for _, f := range []int{utime, stime} {
-		n, err := strconv.ParseInt(fields[f], 10, 64)
+	for _, f := range fields[utime : cstime+1] {
+		n, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
 			return usage{}, err
 		}
 		ticks += n
 	}
-	u := usage{cpu: time.Duration(ticks) * clockTick}
-	status, err := os.ReadFile(dir + "/status") //nolint:gosec // as above
+	peak, err := peakOf(dir)
+	return usage{cpu: time.Duration(ticks) * clockTick, peak: peak}, err
+}
+
+// peakOf reads VmHWM.
+func peakOf(dir string) (int64, error) {
+	status, err := os.ReadFile(dir + "/status") //nolint:gosec // the kernel's file of our own child
 	if err != nil {
-		return usage{}, err
+		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
 			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(v), " kB"), 10, 64)
-			if err != nil {
-				return usage{}, err
-			}
-			u.peak = kib << 10
+			return kib << 10, err
 		}
 	}
-	return u, nil
+	return 0, fmt.Errorf("%s/status has no VmHWM", dir)
 }
 
 // freePort asks the kernel for a port that nobody listens on.
@@ -110,23 +145,26 @@ func freePort(ctx context.Context) (int, error) {
 	return addr.Port, l.Close()
 }
 
-// answering waits until something listens on addr.
-func answering(ctx context.Context, network, addr string) error {
+// answering waits until p listens on addr.
+func (p *proc) answering(ctx context.Context, addr string) error {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var d net.Dialer
-	tick := time.NewTicker(20 * time.Millisecond)
+	const look = 5 * time.Millisecond
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		conn, err := d.DialContext(ctx, network, addr)
+		conn, err := d.DialContext(ctx, "tcp", addr)
 		if err == nil {
 			return conn.Close()
 		}
 		select {
 		case <-tick.C:
+		case <-p.done:
+			return fmt.Errorf("%s ended at start (%w): %s", p.name, p.err, p.lastWords())
 		case <-ctx.Done():
-			return fmt.Errorf("nothing answers on %s: %w", addr, err)
+			return fmt.Errorf("%s does not answer on %s: %w", p.name, addr, err)
 		}
 	}
 }

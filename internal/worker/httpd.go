@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
-	"path"
 	"syscall"
 	"time"
 
@@ -150,16 +148,9 @@ func servePage(w http.ResponseWriter, r *http.Request) {
 	if name == "" {
 		name = "status.html"
 	}
-	body, err := fs.ReadFile(static, "static/"+name)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	kinds := map[string]string{".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 	h := w.Header()
-	h.Set("Content-Type", kinds[path.Ext(name)]+"; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
-	_, _ = w.Write(body)
+	http.ServeFileFS(w, r, static, "static/"+name)
 }

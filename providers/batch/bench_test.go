@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"context"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +30,7 @@ func BenchmarkCore(b *testing.B) {
 }
 
 func benchCore(b *testing.B, size, tenants int) {
+	b.Helper()
 	const batch, distinct = 1000, 1 << 17
 	now := time.Unix(1_700_000_000, 0)
 	cfg := testCoreConfig[benchWaiter]()
@@ -39,6 +42,7 @@ func benchCore(b *testing.B, size, tenants int) {
 		outcomes[i] = providers.Outcome{Kind: providers.Found, Facts: providers.Facts{Country: "CN", Area: "湖北-襄樊"}}
 	}
 	reply := providers.Reply{Outcomes: outcomes}
+	defer processorTime(b)()
 	b.ReportAllocs()
 	b.ResetTimer()
 	added, answered := 0, 0
@@ -52,6 +56,82 @@ func benchCore(b *testing.B, size, tenants int) {
 		answered += len(c.resolve(now, p, "main", &reply))
 		now = now.Add(time.Millisecond)
 	}
+}
+
+// BenchmarkLoop takes numbers through a running loop, with a provider that
+// answers at once and permits that cost nothing. One op is one number.
+func BenchmarkLoop(b *testing.B) {
+	for _, size := range []int{500, 1} {
+		b.Run("job="+strconv.Itoa(size), func(b *testing.B) { benchLoop(b, size) })
+	}
+}
+
+func benchLoop(b *testing.B, size int) {
+	b.Helper()
+	const ahead, distinct = 8000, 1 << 17
+	items := benchItems(distinct, 8)
+	outcomes := found(1000).Outcomes
+	room := make(chan int, 1024)
+	cfg := Config[benchWaiter]{
+		Provider: &instantProvider{outcomes}, Permits: &fakePermits{limit: 4, hint: time.Millisecond},
+		Linger: time.Millisecond, Answered: func(a []Answered[benchWaiter]) { room <- len(a) },
+	}
+	l := NewLoop(cfg)
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error)
+	go func() { done <- l.Run(ctx) }()
+	defer processorTime(b)()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for added, answered := 0, 0; answered < b.N; {
+		if added-answered < ahead {
+			at := added % distinct
+			at -= at % size
+			n := min(size, distinct-at)
+			l.Add(items[at : at+n])
+			added += n
+			continue
+		}
+		answered += <-room
+	}
+	b.StopTimer()
+	cancel()
+	go func() {
+		for range room { // what is still on its way
+		}
+	}()
+	if err := <-done; err != nil {
+		b.Error(err)
+	}
+	close(room)
+}
+
+// instantProvider finds everything at once.
+type instantProvider struct{ outcomes []providers.Outcome }
+
+func (*instantProvider) Limits() providers.Limits { return providers.Limits{MaxBatch: 1000} }
+
+func (*instantProvider) Partition(providers.Number, providers.Options) (string, *providers.Failure) {
+	return "", nil
+}
+
+func (p *instantProvider) Call(_ context.Context, q providers.Query) providers.Reply {
+	return providers.Reply{Outcomes: p.outcomes[:len(q.Numbers)]}
+}
+
+// processorTime reports the processor time of an op, collector included: unlike
+// the clock's it holds on a machine that is busy with other things.
+func processorTime(b *testing.B) func() {
+	b.Helper()
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
 }
 
 func benchItems(n, tenants int) []Item[benchWaiter] {

@@ -130,7 +130,7 @@ type budget struct {
 }
 
 func newBudget(maxBatch int) budget {
-	enough := float64(2 * (bits.Len(uint(max(maxBatch, 1))) + 1)) //nolint:gosec // positive
+	enough := float64(2 * (bits.Len(uint(max(maxBatch, 1))) + 1))
 	return budget{tokens: enough, limit: enough}
 }
 

@@ -42,9 +42,9 @@ type core[W any] struct {
 	shutUntil tick
 	shutFor   *providers.Failure
 
-	out  []Answered[W] // ends since the last take
-	hint *queue[W]     // where the last item went, its names below
-	hinted
+	out     []Answered[W] // ends since the last take
+	hint    *queue[W]     // where the last item went, its names below
+	hinted  hinted
 	spare   []*unit[W]
 	aside   []*unit[W]
 	delayed []*group[W]

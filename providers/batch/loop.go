@@ -39,6 +39,7 @@ type Loop[W any] struct {
 	blocked    time.Time // since when no key was usable
 	permitStop *block    // what the last WaitError said
 	nextSweep  time.Time
+	freed      bool // a permit was given back since the last Acquire began
 	stopping   bool
 }
 
@@ -179,7 +180,7 @@ func (l *Loop[W]) ask(ctx context.Context, now time.Time) time.Time {
 	if now.Before(l.notBefore) {
 		return l.notBefore
 	}
-	l.acquiring = true
+	l.acquiring, l.freed = true, false
 	l.tasks.Go(func() {
 		grant, err := l.cfg.Permits.Acquire(ctx, n)
 		l.mail.Lock()
@@ -262,7 +263,7 @@ func (l *Loop[W]) granted(now time.Time, a acquired) {
 func (l *Loop[W]) land(now time.Time, f *flight[W]) {
 	l.flying--
 	l.calls.Add(-1)
-	l.notBefore = time.Time{} // a permit is free: do not wait for the hint
+	l.notBefore, l.freed = time.Time{}, true // a permit is free: do not wait for the hint
 	if f.stall > 0 {
 		l.stall(now, f.stall)
 	}

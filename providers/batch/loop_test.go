@@ -227,7 +227,8 @@ func TestLoopTellsTheFleetOfBadKeys(t *testing.T) {
 				times := 0
 				b := newBed(t, func(b *bed, _ *Config[int]) {
 					b.provider.reply = func(_ context.Context, q providers.Query) providers.Reply {
-						if times++; times == 1 {
+						times++
+						if times == 1 {
 							return providers.Reply{Failure: &c.failure}
 						}
 						return found(len(q.Numbers))
@@ -475,9 +476,9 @@ func TestThrottlingDoublesOncePerPause(t *testing.T) {
 	require.Equal(t, 200*time.Millisecond, f.pause(now, "main", 0))
 	require.Equal(t, 200*time.Millisecond, f.pause(now, "main", 0), "calls throttled together count once")
 	require.Equal(t, 200*time.Millisecond, f.pause(now, "other", 0))
-	for _, want := range []time.Duration{400, 800, 1000, 1000} {
+	for _, want := range []int{400, 800, 1000, 1000} {
 		now = now.Add(time.Minute)
-		require.Equal(t, want*time.Millisecond, f.pause(now, "main", 0))
+		require.Equal(t, time.Duration(want)*time.Millisecond, f.pause(now, "main", 0))
 	}
 	f.clear("main")
 	require.Equal(t, 200*time.Millisecond, f.pause(now, "main", 0))

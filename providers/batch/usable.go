@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -34,6 +35,9 @@ func (l *Loop[W]) refused(now time.Time, err error) {
 	until := now.Add(max(w.After, time.Millisecond))
 	l.notBefore = until
 	if !w.Stop {
+		if l.freed {
+			l.notBefore = time.Time{} // the refusal is older than what was given back
+		}
 		l.unblock()
 		return
 	}
@@ -94,10 +98,8 @@ func (c *core[W]) blockedUntil(t tick) (tick, string) {
 		}
 		return false
 	}
-	for _, p := range c.active {
-		if look(p) {
-			return 0, ""
-		}
+	if slices.ContainsFunc(c.active, look) {
+		return 0, ""
 	}
 	if len(c.active) == 0 {
 		for _, p := range c.parts {

@@ -33,6 +33,9 @@ func (p *Pool) Acquire(ctx context.Context, most int) (Grant, error) {
 	if w := p.health.guarded(time.Now()); w != nil {
 		return Grant{}, w
 	}
+	if w := p.knownFull(); w != nil {
+		return Grant{}, w
+	}
 	return p.acquire(ctx, most)
 }
 
@@ -55,12 +58,36 @@ func (p *Pool) acquire(ctx context.Context, most int) (Grant, error) {
 	if word != "ok" {
 		return Grant{}, p.acquireRefused(ctx, Reason(word), r)
 	}
-	entity, n, at, probe := r.number(), r.number(), r.number(), r.number()
+	entity, n, at, probe, last := r.number(), r.number(), r.number(), r.number(), r.number()
 	if r.err != nil || entity < 1 || int(entity) > len(p.keys) || n < 1 || int(n) > most {
 		p.enqueueUnsure(id, sent)
 		return Grant{}, p.health.failed(time.Now(), errors.Join(errors.New("permits in Redis: a grant that makes no sense"), r.err))
 	}
+	if last == 1 {
+		p.noteFull(p.pollAfter())
+	}
 	return p.newGrant(&lease{id: id, entity: int(entity), granted: int(n), at: at}, probe == 1, sent), nil
+}
+
+// knownFull says that all permits are taken, as far as this pool knows: Redis
+// said so a moment ago and nothing was given back since. That saves a trip
+// which would be in the way of the next release.
+func (p *Pool) knownFull() *WaitError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if left := time.Until(p.fullUntil); left > 0 {
+		return &WaitError{After: left, Reason: WaitConcurrency}
+	}
+	return nil
+}
+
+// noteFull says that Redis need not be asked for d, unless something is given back.
+func (p *Pool) noteFull(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.pending) == 0 {
+		p.fullUntil = time.Now().Add(d)
+	}
 }
 
 // acquireRefused reads the rest of a refusal.
@@ -75,7 +102,11 @@ func (p *Pool) acquireRefused(ctx context.Context, why Reason, r *reply) error {
 			return err
 		}
 	}
-	return p.refused(why, micros(wait), missing == 1, micros(free))
+	w := p.refused(why, micros(wait), missing == 1, micros(free))
+	if why == WaitConcurrency {
+		p.noteFull(w.After)
+	}
+	return w
 }
 
 // micros is n microseconds.

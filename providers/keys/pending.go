@@ -32,6 +32,7 @@ func (p *Pool) enqueueLocked(o op) {
 		o.until = time.Now().Add(p.cfg.Lease)
 	}
 	p.pending = append(p.pending, o)
+	p.fullUntil = time.Time{}
 	p.wake()
 }
 

@@ -58,6 +58,8 @@ type Pool struct {
 	mu      sync.Mutex
 	leases  map[string]*lease // held or abandoned, until they end
 	pending []op              // to be told to Redis
+	// fullUntil is when to ask again after Redis said that no permit is left.
+	fullUntil time.Time
 	started bool
 	closed  bool
 }
@@ -178,10 +180,19 @@ func (p *Pool) send(ctx context.Context, c ...call) (any, error) {
 		return v, nil
 	}
 	p.keepPending(ops)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if err := ended(ctx); err != nil {
+		return nil, err
 	}
 	return nil, p.health.failed(time.Now(), err)
+}
+
+// ended is why ctx is over, or nil. A connection may notice the deadline just
+// before the context does.
+func ended(ctx context.Context) error {
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // ready prepares a trip, with the wire held: it fails while Redis is away, and

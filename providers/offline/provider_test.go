@@ -101,7 +101,7 @@ func TestNeverACurrentCarrier(t *testing.T) {
 	t.Parallel()
 	require.False(t, phonenumbers.IsMobileNumberPortableRegion("CN"), "the metadata has learned of portability: change the package comment")
 	p := newProvider(t, "")
-	for _, n := range sample(2000) {
+	for _, n := range sample(200) {
 		facts := p.lookup(n).Facts
 		require.Zero(t, facts.CurrentCarrier)
 		require.Equal(t, providers.Unknown, facts.Ported)
@@ -113,7 +113,7 @@ func TestNeverACurrentCarrier(t *testing.T) {
 func TestPlansAgreeWithTheLibrary(t *testing.T) {
 	t.Parallel()
 	plans := loadPlans()
-	for _, n := range sample(20_000) {
+	for _, n := range sample(3000) {
 		parsed := parsedOf(t, n)
 		region, line := plans[n.CountryCode].find(n.National)
 		require.Equal(t, phonenumbers.GetRegionCodeForNumber(parsed), region, n.E164)
@@ -206,7 +206,7 @@ func sample(n int) []providers.Number {
 // The trick of prefixOf finds what the library finds, less the country's name.
 func TestPrefixFactsAgreeWithTheLibrary(t *testing.T) {
 	t.Parallel()
-	for _, n := range sample(5000) {
+	for _, n := range sample(1000) {
 		prefix := prefixOf(n.E164)
 		if prefix == nil {
 			continue
@@ -244,7 +244,7 @@ func TestCallStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	reply := newProvider(t, "").Call(ctx, providers.Query{Numbers: sample(1000)})
+	reply := newProvider(t, "").Call(ctx, providers.Query{Numbers: []providers.Number{number("86", "13800138000")}})
 	require.Nil(t, reply.Outcomes)
 	require.Equal(t, providers.KindUnavailable, reply.Failure.Kind)
 }

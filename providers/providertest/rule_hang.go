@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/lookupq/lookupq/providers"
@@ -14,20 +15,40 @@ import (
 // timeout when the call's time is over.
 func checkHang(ctx context.Context, x *exam) error {
 	for fault, begin := range map[string]func(http.ResponseWriter){
-		"silence":           nil,
-		"silence in a body": func(w http.ResponseWriter) { _, _ = io.WriteString(w, "[") },
+		"silence":           func(http.ResponseWriter) {},
+		"silence in a body": beginBody,
 	} {
 		for _, c := range x.answering {
-			short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-			r, err := x.try(short, c, hanging(begin))
-			cancel()
-			if err == nil {
-				err = wantFailure(r, providers.KindTimeout)
-			}
-			if err != nil {
+			if err := x.hang(ctx, c, begin); err != nil {
 				return fmt.Errorf("%s with %s: %w", c.file, fault, err)
 			}
 		}
 	}
 	return nil
+}
+
+func beginBody(w http.ResponseWriter) {
+	_, _ = io.WriteString(w, "[")
+	_ = http.NewResponseController(w).Flush()
+}
+
+// hang lets a call's time run out. On a busy machine that may be before the
+// request has arrived, which proves nothing: then it is tried with more.
+func (x *exam) hang(ctx context.Context, c *Case, begin func(http.ResponseWriter)) error {
+	for patience := 100 * time.Millisecond; ; patience *= 3 {
+		var arrived atomic.Bool
+		h := hanging(func(w http.ResponseWriter) {
+			arrived.Store(true)
+			begin(w)
+		})
+		short, cancel := context.WithTimeout(ctx, patience)
+		r, err := x.try(short, c, h)
+		cancel()
+		if err != nil {
+			return err
+		}
+		if arrived.Load() || ctx.Err() != nil {
+			return wantFailure(r, providers.KindTimeout)
+		}
+	}
 }

@@ -31,6 +31,9 @@ func checkOversize(ctx context.Context, x *exam) error {
 	if n := written.Load(); n > most*int64(len(x.answering)) {
 		return fmt.Errorf("%d bytes of an endless reply were read", n)
 	}
-	huge := hanging(func(w http.ResponseWriter) { w.Header().Set("Content-Length", "1099511627776") })
+	huge := hanging(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "1099511627776")
+		beginBody(w)
+	})
 	return x.wantCall(ctx, "a terabyte announced", huge, oversize)
 }

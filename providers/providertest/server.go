@@ -38,13 +38,13 @@ func answer(status int, header map[string]string, body string) http.Handler {
 	return replayBody(&Response{Status: status, Header: header}, []byte(body))
 }
 
-// hanging sends what it is given and then nothing, until the client goes.
+// hanging begins as it is told and then sends nothing, until the client goes. A
+// header is only sent if begin has written something.
 func hanging(begin func(w http.ResponseWriter)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if begin != nil {
 			begin(w)
-			_ = http.NewResponseController(w).Flush()
 		}
 		<-r.Context().Done()
 	})

@@ -30,7 +30,9 @@ func onBoth(t *testing.T, test func(t *testing.T, r *embeddedtest.Redis)) {
 	}
 }
 
-func newJournal(r *embeddedtest.Redis) *journal.Journal { return journal.New(r.Client(), "lookup", nil) }
+func newJournal(r *embeddedtest.Redis) *journal.Journal {
+	return journal.New(r.Client(), "lookup", nil)
+}
 
 // request is a job of n items that JetStream has just stored.
 func request(id string, n int) journal.ClaimRequest {

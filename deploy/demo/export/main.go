@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -90,7 +91,7 @@ func company(rnd *rand.Rand, i int) string {
 	name := first[rnd.IntN(len(first))] + " " + second[rnd.IntN(len(second))]
 	switch {
 	case i%97 == 0:
-		return `"` + name + `"; branch ` + fmt.Sprint(i)
+		return `"` + name + `"; branch ` + strconv.Itoa(i)
 	case i%211 == 0:
 		return name + "\nc/o accounts"
 	}

@@ -2,7 +2,7 @@
 -- not and how long to wait. ARGV: 1 id for a new epoch, 2 lease id, 3 pool id,
 -- 4 lease (ms), 5 guard (ms), 6 max, 7 permits this pool holds, 8 the largest max
 -- it ever asks for (0: not known), then for each entity: concurrency, rate, number rate (a second; 0 is no limit), number window (us).
--- Returns {'ok', entity, numbers, us, is probe, epoch} or
+-- Returns {'ok', entity, numbers, us, is probe, no permit is left (1)} or
 -- {reason, wait (us), is a permit missing (0, 1), us until one ends by itself, epoch}.
 local id, pool = ARGV[2], ARGV[3]
 local lease, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -77,7 +77,8 @@ local function look(i)
     'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu')
   local a = 9 + 4 * i
   redis.call('ZREMRANGEBYSCORE', e.leases, '-inf', int(now))
-  e.free = lower(ARGV[a], h[8], h[9]) - redis.call('ZCARD', e.leases)
+  e.count = redis.call('ZCARD', e.leases)
+  e.free = lower(ARGV[a], h[8], h[9]) - e.count
   e.failures, e.last = num(h[5]), num(h[7])
   hold(e, num(h[4]) * 1000, 'paused')
   if e.failures > 0 then hold(e, num(h[6]) * 1000, 'quarantined') end
@@ -130,7 +131,7 @@ end
 -- take writes the grant of m numbers into entity e.
 local function take(e, m)
   redis.call('ZADD', e.leases, int(now + lease), id)
-  redis.call('PEXPIRE', e.leases, int(4 * lease))
+  if e.count == 0 then redis.call('PEXPIRE', e.leases, int(unused_ttl)) end
   local f = { 'li', id, 'lg', int(now_us) }
   local function set(name, value)
     f[#f + 1] = name
@@ -161,7 +162,6 @@ local function take(e, m)
     set('qp', id)
   end
   redis.call('HSET', e.state, unpack(f))
-  redis.call('PEXPIRE', e.state, int(state_ttl))
 end
 
 local all = look(0)
@@ -192,7 +192,8 @@ if best and math.min(free, all.free) > before then
   take(all, best_m)
   take(best, best_m)
   if seen > 0 then redis.call('HDEL', KEYS[2], pool) end
-  return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, epoch_id }
+  local left = math.min(free, all.free) - 1
+  return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, left < 1 and 1 or 0 }
 end
 local full = lack and 1 or 0
 if best then wait, why, full, lack = 0, nil, 1, nil end

@@ -24,8 +24,8 @@ local function int(x) return string.format('%.0f', x) end
 -- num is x as a number, or 0 for a field that is missing.
 local function num(x) return x and tonumber(x) or 0 end
 
--- A state nobody touched for a week belongs to a key that is no longer used.
-local state_ttl = 7 * 24 * 3600 * 1000
+-- What no pool renewed for a week belongs to a key that is no longer used.
+local unused_ttl = 7 * 24 * 3600 * 1000
 
 -- backoff is how long a quarantine lasts after n failures in a row.
 local function backoff(n) return math.min(60000 * 2 ^ (n - 1), 3600000) end

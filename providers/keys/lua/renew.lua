@@ -21,7 +21,8 @@ for i = 4, #KEYS, 2 do
   announce(KEYS[i], 'lc', ARGV[a])
   announce(KEYS[i], 'lr', ARGV[a + 1])
   announce(KEYS[i], 'ln', ARGV[a + 2])
-  redis.call('PEXPIRE', KEYS[i], int(state_ttl))
+  redis.call('PEXPIRE', KEYS[i], int(unused_ttl))
+  redis.call('PEXPIRE', KEYS[i - 1], int(unused_ttl))
   a = a + 3
 end
 
@@ -30,7 +31,6 @@ local function put(set, id, ms, extend)
   local missing = not redis.call('ZSCORE', set, id)
   if missing or extend then
     redis.call('ZADD', set, int(now + ms), id)
-    redis.call('PEXPIRE', set, int(4 * lease))
   end
   return missing and 1 or 0
 end

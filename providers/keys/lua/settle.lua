@@ -49,7 +49,7 @@ local function pause(state, ms, why)
   local till = now + ms
   if till > num(redis.call('HGET', state, 'pu')) then
     redis.call('HSET', state, 'pu', int(till), 'pw', why)
-    redis.call('PEXPIRE', state, int(math.max(state_ttl, 2 * ms)))
+    redis.call('PEXPIRE', state, int(math.max(unused_ttl, 2 * ms)))
   end
 end
 
@@ -60,7 +60,7 @@ local function quarantine(state, why)
   local n = num(h[1])
   if n > 0 and (not h[2] or h[2] == '') then return end
   redis.call('HSET', state, 'qn', int(n + 1), 'qa', int(now + backoff(n + 1)), 'qw', why, 'qp', '')
-  redis.call('PEXPIRE', state, int(state_ttl))
+  redis.call('PEXPIRE', state, int(unused_ttl))
 end
 
 local function clear(state, id)

@@ -13,6 +13,9 @@ import (
 	"github.com/lookupq/lookupq/results"
 )
 
+// ErrRights says that nobody answers to a request for results.
+var ErrRights = errors.New("results cannot be read with these rights (or NATS does not answer)")
+
 // topNames is how many names of each list a report shows.
 const topNames = 10
 
@@ -55,10 +58,10 @@ func (c Campaign) each(ctx context.Context, from uint64, bodies bool, do func(*r
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return err
-	case results.IsNoStream(err), errors.Is(err, nats.ErrNoResponders):
+	case results.IsNoStream(err):
 		return fmt.Errorf("there is no stream %s on this NATS server: start a worker first (worker run), and check --nats, --js-prefix and --stream-prefix", c.Stream)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
-		return fmt.Errorf("the results of tenant %s cannot be read with these rights, or NATS does not answer: %w", c.Tenant, err)
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return fmt.Errorf("%w, those of tenant %s: %w", ErrRights, c.Tenant, err)
 	}
 	return err
 }
