@@ -117,6 +117,9 @@ type Claimer struct {
 	held       *heldTable
 	status     atomic.Pointer[Status]
 
+	// Durables whose making was begun, and has ended, ever.
+	creates, created atomic.Int64
+
 	beats    sync.WaitGroup
 	stopBeat atomic.Pointer[context.CancelFunc]
 }

@@ -11,7 +11,8 @@ import (
 // pollResult is what the stream says of itself.
 type pollResult struct {
 	subjects  map[string]uint64
-	consumers int
+	consumers int   // durables on the stream
+	created   int64 // Claimer.created when it was asked
 	at        time.Time
 	err       error
 }
@@ -56,9 +57,10 @@ func (c *Claimer) poll(ctx context.Context, stream *jetstream.Stream) pollResult
 		}
 		*stream = s
 	}
+	created := c.created.Load()
 	info, err := (*stream).Info(ctx, jetstream.WithSubjectFilter(c.cfg.Names.JobsWildcard()))
 	if err != nil {
 		return pollResult{err: fmt.Errorf("stream %s: %w", name, err)}
 	}
-	return pollResult{subjects: info.State.Subjects, consumers: info.State.Consumers, at: time.Now()}
+	return pollResult{subjects: info.State.Subjects, consumers: info.State.Consumers, created: created, at: time.Now()}
 }

@@ -1,15 +1,12 @@
 package jobs
 
 import (
-	"context"
-	"errors"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // pull is a request for jobs that is under way. A lane has one at a time.
@@ -26,7 +23,7 @@ type pull struct {
 
 const (
 	maxPull     = 256
-	pullTimeout = 5 * time.Second
+	pullTimeout = 2 * time.Second
 )
 
 // pullSize is how many jobs to ask l for: as many as fill the room and the
@@ -54,12 +51,17 @@ func (lp *loop) fetch(l *lane, room float64, now int64) float64 {
 		l.retryAt = now + int64(time.Second)
 		return 0
 	}
-	if !l.hasDurable(now, lp.turns.forgets) {
-		lp.turns.redeem(l)
-		if lp.turns.mayCreate(l.class.priority) {
-			lp.create(l)
-			return 0
-		}
+	if l.hasDurable(now, lp.turns.forgets) {
+		return lp.request(l, pullSize(l, room), now)
+	}
+	lp.turns.redeem(l)
+	switch {
+	case l.durableAt != 0:
+		// It may still be there; the answer tells.
+	case lp.turns.mayCreate(l.class.priority):
+		lp.create(l)
+		return 0
+	default: // Another worker may have made it.
 		l.probeAt = now + int64(probeEvery)
 	}
 	return lp.request(l, pullSize(l, room), now)
@@ -206,12 +208,7 @@ func (lp *loop) pullStatus(m *nats.Msg, now int64) {
 	case status == "404":
 		lp.ranDry(l, now)
 	case status == "503", status == "409" && strings.Contains(text, "Deleted"):
-		// No such durable: it expired, or was never made. Make it and go on.
-		l.durableAt = 0
-		if !lp.turns.mayCreate(l.class.priority) {
-			l.retryAt = now + int64(probeEvery)
-			defer lp.restIfActive(l)
-		}
+		defer lp.noDurable(l, now)
 	default:
 		// "Requests Pending": what there is has been promised to another worker.
 		// Or the leader changed, or too many wait.
@@ -229,12 +226,6 @@ func (lp *loop) ranDry(l *lane, now int64) {
 	l.avail, l.emptyAt, l.durableAt, l.failures = l.wakes-l.pull.wakes, now, now, 0
 }
 
-func (lp *loop) restIfActive(l *lane) {
-	if l.place == placeActive {
-		lp.turns.rest(l, lp.c.now())
-	}
-}
-
 // expirePulls ends pulls that get no answer: all of them after a reconnect.
 // What still comes of them is taken.
 func (lp *loop) expirePulls(now int64) {
@@ -245,7 +236,7 @@ func (lp *loop) expirePulls(now int64) {
 	lost := reconnects != lp.reconnects
 	lp.reconnects = reconnects
 	for l := range lp.pulling {
-		timeout := pullTimeout << min(l.pull.patient, 3)
+		timeout := pullTimeout << min(l.pull.patient, 4)
 		if !lost && now-l.pull.sent < int64(timeout) {
 			continue
 		}
@@ -255,85 +246,5 @@ func (lp *loop) expirePulls(now int64) {
 			l.fail(now)
 		}
 		lp.ended(l)
-	}
-}
-
-// create makes the durable of l, in a goroutine of its own.
-func (lp *loop) create(l *lane) {
-	if lp.creating >= maxCreating {
-		l.retryAt = lp.c.now() + int64(5*time.Millisecond)
-		return
-	}
-	l.creating = true
-	lp.creating++
-	lp.turns.durables++
-	cfg := lp.durableConfig(l)
-	lp.spawn(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, pullTimeout)
-		defer cancel()
-		cons, err := lp.c.js.CreateOrUpdateConsumer(ctx, lp.c.cfg.Names.JobsStream(), cfg)
-		cr := creation{lane: l, err: err}
-		if err == nil {
-			cr.info = cons.CachedInfo()
-		}
-		lp.c.in.made(cr)
-	})
-}
-
-// maxCreating bounds the durables made at a time: in a cluster each is an election.
-const maxCreating = 8
-
-// durableConfig is binding for all workers: a create with another config would
-// change it under them.
-func (lp *loop) durableConfig(l *lane) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Durable: l.durable, FilterSubject: l.subject, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: lp.c.cfg.AckWait, MaxDeliver: -1, MaxAckPending: 10_000, MaxWaiting: 512, InactiveThreshold: lp.c.cfg.inactive,
-		Metadata: map[string]string{
-			"route": l.Route, "priority": l.Priority.String(), "tenant": l.Tenant, "campaign": l.Campaign,
-		},
-	}
-}
-
-// created books the end of create.
-func (lp *loop) created(cr creation, now int64) {
-	l := cr.lane
-	l.creating = false
-	lp.creating--
-	if cr.err != nil {
-		lp.turns.durables--
-		if !lp.createFails && !errors.Is(cr.err, context.Canceled) {
-			lp.createFails = true
-			lp.c.cfg.Log.Warn().Err(cr.err).Str("lane", l.key).Msg("durable of a lane cannot be made")
-		}
-		l.fail(now)
-		lp.restIfActive(l)
-		return
-	}
-	lp.createFails = false
-	l.durableAt, l.failures = now, 0
-	if l.repair {
-		l.repair = false
-		lp.redeliver(l, cr.info, now)
-	}
-	lp.line(l)
-}
-
-// repair looks after the durable of a lane whose acks get no answer: if it is a
-// new one, it answers only after it has delivered the messages again.
-func (lp *loop) repair(l *lane) {
-	if lp.stopping || l.creating || l.pulling || !lp.c.nc.IsConnected() {
-		return
-	}
-	l.repair = true
-	lp.create(l)
-}
-
-// redeliver asks for what this worker holds and the durable does not know of.
-// The oldest come first, so what comes are redeliveries, no new jobs.
-func (lp *loop) redeliver(l *lane, info *jetstream.ConsumerInfo, now int64) {
-	missing := int(l.held.Load()) - info.NumAckPending
-	if missing > 0 && !l.pulling && !lp.stopping {
-		lp.request(l, min(missing, maxPull), now)
 	}
 }

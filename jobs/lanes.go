@@ -175,7 +175,9 @@ func (lp *loop) polled(r pollResult, now int64) {
 		return
 	}
 	lp.pollErr, lp.polledAt = "", r.at
-	lp.turns.durables = r.consumers
+	// Those that may have been made since the stream was asked are not in its count.
+	lp.onStream = r.consumers
+	lp.turns.durables = r.consumers + int(lp.c.creates.Load()-r.created)
 	for _, l := range lp.lanes {
 		l.count = 0
 	}
@@ -258,7 +260,7 @@ func (lp *loop) orphan(l *lane, now int64) {
 // publishStatus makes the snapshot for Claimer.Status.
 func (lp *loop) publishStatus() {
 	s := &Status{
-		Active: lp.turns.active, Durables: lp.turns.durables, PolledAt: lp.polledAt, PollError: lp.pollErr,
+		Active: lp.turns.active, Durables: lp.onStream, PolledAt: lp.polledAt, PollError: lp.pollErr,
 		Pulls: lp.pulls, EmptyPulls: lp.emptyPulls, Jobs: lp.jobs, Redeliveries: lp.redeliveries,
 	}
 	var show []*lane

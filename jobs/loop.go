@@ -29,6 +29,7 @@ type loop struct {
 	pulling    map[*lane]struct{} // lanes with a pull under way
 	pullIDs    uint64
 	creating   int // durables being made
+	onStream   int // durables at the last poll
 	reconnects uint64
 	muteUntil  int64
 	sweptAt    int64
@@ -107,7 +108,7 @@ func (lp *loop) receive(now int64) {
 		lp.muteUntil = now + int64(muteWakes)
 	}
 	for _, cr := range lp.arrived.created {
-		lp.created(cr, now)
+		lp.answered(cr, now)
 	}
 	for _, r := range lp.arrived.polls {
 		lp.polled(r, now)

@@ -136,6 +136,9 @@ func (p *Publisher) Flush(ctx context.Context) error {
 
 // wait blocks until ready, which is called with p.mu held, or nothing will come.
 func (p *Publisher) wait(ctx context.Context, ready func() bool) error {
+	if ok, err := p.isReady(ready); ok || err != nil {
+		return err
+	}
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -151,6 +154,12 @@ func (p *Publisher) wait(ctx context.Context, ready func() bool) error {
 		return fmt.Errorf("publishing jobs: %w", context.Cause(ctx))
 	}
 	return p.err
+}
+
+func (p *Publisher) isReady(ready func() bool) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return ready(), p.err
 }
 
 // Skip counts the next job, which is known to be stored.

@@ -25,7 +25,7 @@ type turns struct {
 
 	classes  map[classKey]*class
 	active   int // lanes with a slot
-	durables int // on the stream, by the last poll and what was made since
+	durables int // on the stream at most: by the last poll, and what was made since
 	pledged  int // active lanes whose durable is still to be made
 	// blocked is the standing of the first lane, of the priority or above, that
 	// waits for a durable because no more may be made; 0: none does.

@@ -93,6 +93,8 @@ func exitCode(e env, err error) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, context.Canceled):
+		return fail(e, exitError, errors.New("interrupted"))
 	case errors.Is(err, errStrict):
 		return fail(e, exitStrict, err)
 	case errors.As(err, &usage):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,8 +148,11 @@ func (c *sendCmd) config(e env, g *globals) (send.Config, error) {
 	if err != nil {
 		return send.Config{}, &usageError{err}
 	}
-	if err := errors.Join(c.checkNames(), c.checkValues()); err != nil {
+	if err := cmp.Or(c.checkNames(), c.checkValues()); err != nil {
 		return send.Config{}, &usageError{err}
+	}
+	if g.JSON && c.Out == toStdout {
+		return send.Config{}, &usageError{errors.New("--json and --out - both write to standard output: give --out a file")}
 	}
 	return send.Config{
 		Paths: c.Files, Stdin: e.stdin, Names: g.names(), JobSize: c.JobSize, Rejects: c.Rejects,

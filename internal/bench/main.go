@@ -2,29 +2,31 @@
 // against a minimal worker, with real nats-server, redis-server, worker and
 // simulator processes, and prints a table of ratios taken in one run. It needs
 // redis-server or valkey-server on PATH and builds the rest. Started by `make bench`.
+//
+// What comes in are flags; what goes out are the table on stdout and a line a
+// round on stderr. It stops what it starts, also on SIGINT and SIGTERM.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"net/http"
-
 	"github.com/lookupq/lookupq/internal/names"
 )
 
 type cli struct {
-	Run     runCmd     `cmd:"" default:"withargs" help:"Run every scenario and print the table."`
-	Minimal minimalCmd `cmd:"" hidden:"" help:"The minimal worker, a process of the run."`
+	Run      runCmd      `cmd:"" default:"withargs" help:"Run every scenario and print the table."`
+	Minimal  minimalCmd  `cmd:"" hidden:"" help:"The minimal worker, a process of the run."`
+	Profiled profiledCmd `cmd:"" hidden:"" help:"The worker that writes profiles of itself, a process of the run."`
 }
 
 func main() {
@@ -39,17 +41,9 @@ func main() {
 	}
 }
 
-type runCmd struct {
-	Scale   float64 `help:"Multiply every scenario's numbers." default:"1"`
-	Rounds  int     `help:"Rounds of the engine scenarios; the medians count." default:"3"`
-	Only    string  `help:"Run only scenarios whose name holds this."`
-	Keep    bool    `help:"Keep the temporary folder with the logs."`
-	Profile string  `help:"Write a CPU profile of the worker in the last engine scenario to this folder." type:"path"`
-}
-
 type minimalCmd struct {
-	NATS  string `required:""`
-	URL   string `required:""`
+	NATS  string `required:"" name:"nats"`
+	URL   string `required:"" name:"url"`
 	Key   string `required:""`
 	Total int    `required:""`
 	Calls int    `default:"4"`
@@ -62,17 +56,18 @@ func (c *minimalCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4096))
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(publishWindow))
 	if err != nil {
 		return err
 	}
 	m := minimal{js: js, lane: benchLane(), names: names.Default(), url: c.URL, key: c.Key, calls: c.Calls, client: &http.Client{}}
 	if err := m.run(ctx, c.Total); err != nil {
-		return errors.Join(fmt.Errorf("minimal worker of %s numbers", strconv.Itoa(c.Total)), err)
+		return errors.Join(fmt.Errorf("minimal worker of %d numbers", c.Total), err)
 	}
 	return nc.Flush()
 }
 
+// benchLane is where every job of the benchmark lies.
 func benchLane() names.Lane {
 	return names.Lane{Route: "cn", Priority: names.Bulk, Tenant: "bench", Campaign: "bench"}
 }

@@ -88,7 +88,6 @@ type minimalPart struct {
 }
 
 const (
-	callSize     = 1000
 	minimalFetch = 256
 )
 

@@ -155,7 +155,7 @@ func greetRedis(ctx context.Context, addr string) (err error) {
 	}
 	defer func() { err = errors.Join(err, rdb.Close()) }()
 	pool, err := keys.NewPool(rdb, keys.Config{Provider: "qxt", WorkerID: "bench", Keys: []keys.KeyConfig{
-		{Key: providers.Key{Name: "main", Secret: providers.Secret(apiKey)}, Limits: keys.Limits{Concurrency: concurrency}},
+		{Key: providers.Key{Name: "main", Secret: providers.NewSecret(apiKey)}, Limits: keys.Limits{Concurrency: concurrency}},
 	}})
 	if err != nil {
 		return err

@@ -131,7 +131,7 @@ func (h *house) resultsOf(who string, n int) map[string]results.Result {
 	h.t.Helper()
 	got := map[string]results.Result{}
 	reader := results.NewReader(h.js, names.Default())
-	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
 	defer cancel()
 	opt := results.ReadOptions{Tenant: who, Campaign: campaign, Follow: n > 0}
 	err := reader.Read(ctx, opt, func(p results.StoredPart) error {
@@ -146,7 +146,7 @@ func (h *house) resultsOf(who string, n int) map[string]results.Result {
 		}
 		return nil
 	})
-	require.NoError(h.t, err)
+	require.NoErrorf(h.t, err, "%d of %d results; upstream %+v", len(got), n, h.sim.Ledger().Summary())
 	require.Len(h.t, got, n)
 	h.empty()
 	return got

@@ -192,20 +192,25 @@ qxt:
   numeric_res: true
   poison: {numbers: ["13700000123"]}
   item_errors: [{share: 0.05, code: -8}]
-  http_errors: [{share: 0.05, status: 503}, {share: 0.02, mode: truncate}, {share: 0.02, mode: reset}, {share: 0.01, mode: html}]
+  http_errors: [{share: 0.02, status: 503}, {share: 0.01, mode: truncate}, {share: 0.01, mode: reset}, {share: 0.01, mode: html}]
 `
 	h := newHouse(t, profile, "")
 	for i := 0; i < n; i += 100 {
 		h.send("cn", fmt.Sprintf(`{"id":"job-%d","items":%s}`, i/100, items(i, 100)))
 	}
-	refused := map[string]bool{}
+	refused, unanswered := map[string]bool{}, 0
 	for id, res := range h.results(n) {
-		if res.Status != results.StatusOK {
-			require.Containsf(t, []results.Status{results.StatusInvalid, results.StatusFailed}, res.Status, "%s %+v", id, res.Error)
+		switch {
+		case res.Status == results.StatusOK:
+		case res.Error.Code == results.CodeNoAnswer: // three ambiguous replies in a row
+			unanswered++
+		default:
+			t.Logf("%s %+v", id, res.Error)
 			refused[res.Number] = true
 		}
 	}
 	require.Equal(t, map[string]bool{"13700000123": true}, refused)
+	require.Less(t, unanswered, n/200)
 	require.NotContains(t, h.log.String(), "1370000", "numbers never reach the log")
 	require.NotContains(t, h.log.String(), apiKey)
 }

@@ -150,10 +150,12 @@ func TestLoopSettlingHoldsCallsBack(t *testing.T) {
 		defer b.end()
 		b.loop.Add(items(1, 2000, nil))
 		pass(10 * time.Second)
-		// Three answered batches are above 250; the fourth was on its way with them.
-		require.Len(t, b.provider.sizes(), 4)
-		require.Equal(t, 4, b.permits.seen().released, "settling holds no permit")
+		// Three answered batches are above 250; at most four were on the wire with them.
+		calls := len(b.provider.sizes())
+		free := b.permits.seen().inUse == 0
 		close(gate)
+		require.LessOrEqual(t, calls, 3+4)
+		require.True(t, free, "settling holds no permit")
 		pass(10 * time.Second)
 		require.Equal(t, 2000, b.count(Answer))
 	})

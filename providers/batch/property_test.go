@@ -270,7 +270,7 @@ func shares(t *rapid.T, batch, partitions int, weights []int) []int {
 func TestSharesAreKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		batch := rapid.SampledFrom([]int{1, 10, 200}).Draw(t, "batch")
+		batch := rapid.SampledFrom([]int{1, 10, 60}).Draw(t, "batch")
 		// Over several partitions a tenant that keeps to one gets no less, give or
 		// take the batch that another partition is just due.
 		partitions := rapid.IntRange(1, 3).Draw(t, "partitions")

@@ -60,8 +60,8 @@ type Pool struct {
 	pending []op              // to be told to Redis
 	// fullUntil is when to ask again after Redis said that no permit is left.
 	fullUntil time.Time
-	started bool
-	closed  bool
+	started   bool
+	closed    bool
 }
 
 // key is one key of the pool.

@@ -137,6 +137,7 @@ func TestUtilisation(t *testing.T) {
 	r := embeddedtest.RunRedis(t)
 	rdb, rdb2 := open(t, r.URL()), open(t, r.URL())
 	ageEpoch(t, rdb)
+	require.NoError(t, rdb.ConfigSet(t.Context(), "appendonly", "no").Err())
 	cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: limit}))
 	cfg.Lease, cfg.Renew = 0, 0
 	pools := []permits{of(newPool(t, rdb, cfg)), of(newPool(t, rdb2, cfg))}

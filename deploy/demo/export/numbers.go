@@ -71,7 +71,8 @@ func vary(rnd *rand.Rand, region string, example *phonenumbers.PhoneNumber) *pho
 	prefix := phonenumbers.Format(example, phonenumbers.E164)
 	prefix = prefix[:len(prefix)-len(digits)]
 	n, err := phonenumbers.Parse(prefix+string(digits), "")
-	if err != nil || !phonenumbers.IsValidNumberForRegion(n, region) {
+	if err != nil || !phonenumbers.IsValidNumberForRegion(n, region) ||
+		phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE { // some can be dialled locally only
 		return nil
 	}
 	return n

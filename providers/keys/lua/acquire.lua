@@ -2,7 +2,7 @@
 -- not and how long to wait. ARGV: 1 id for a new epoch, 2 lease id, 3 pool id,
 -- 4 lease (ms), 5 guard (ms), 6 max, 7 permits this pool holds, 8 the largest max
 -- it ever asks for (0: not known), then for each entity: concurrency, rate, number rate (a second; 0 is no limit), number window (us).
--- Returns {'ok', entity, numbers, us, is probe, no permit is left (1)} or
+-- Returns {'ok', entity, numbers, us, is probe, was it the last (1)} or
 -- {reason, wait (us), is a permit missing (0, 1), us until one ends by itself, epoch}.
 local id, pool = ARGV[2], ARGV[3]
 local lease, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -166,6 +166,7 @@ end
 
 local all = look(0)
 local best, best_m, free = nil, 0, 0
+local due_later = false
 local rank, wait, why, lack = math.huge, 0, nil, nil
 for i = 1, (#KEYS - 4) / 2 do
   local key = look(i)
@@ -183,6 +184,7 @@ for i = 1, (#KEYS - 4) / 2 do
     -- A missing permit is asked for again after some 20 ms: a key whose rate
     -- opens sooner is the better news.
     local r = math.max(w, short and 20000 or 0)
+    due_later = due_later or not short
     if r < rank then rank, wait, why, lack = r, w, reason, short end
   end
 end
@@ -192,8 +194,8 @@ if best and math.min(free, all.free) > before then
   take(all, best_m)
   take(best, best_m)
   if seen > 0 then redis.call('HDEL', KEYS[2], pool) end
-  local left = math.min(free, all.free) - 1
-  return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, left < 1 and 1 or 0 }
+  local last = math.min(free, all.free) == 1 and not due_later
+  return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, last and 1 or 0 }
 end
 local full = lack and 1 or 0
 if best then wait, why, full, lack = 0, nil, 1, nil end

@@ -58,6 +58,9 @@ func (r *run) begin() error {
 	if s.src.isStream() {
 		r.seed, r.chain.on = source.Seed, true
 	}
+	if r.sealed {
+		return nil
+	}
 	r.pub = jobs.NewPublisher(jobs.PublisherConfig{Names: s.cfg.Names, Lane: lane, Confirm: r.to.Confirm}, r.from)
 	s.progress.publisher.Store(r.pub)
 	r.saver = startSaver(r.ctx, r.cancel, saverConfig{
@@ -97,14 +100,13 @@ func (r *run) resume(rec *jobs.Record) error {
 	if rec.State == jobs.CampaignCancelled {
 		return fmt.Errorf("campaign %s was cancelled: use another --campaign to send it again", name)
 	}
-	if rec.Sealed() {
-		r.sum.AlreadySent = rec.SealedAt
-		r.s.progress.numbers.Store(rec.Numbers)
-		r.s.progress.jobs.Store(rec.Jobs)
-		r.s.progress.skipped.Store(rec.Jobs)
-		return errSealed
-	}
 	r.from = jobs.Checkpoint{Published: rec.Source.Published, After: rec.Source.After, Mark: rec.Source.Mark}
+	if rec.Sealed() {
+		// Nothing is left to send; the input is read all the same, for the rejects
+		// and for the counts.
+		r.sealed, r.sum.AlreadySent = true, rec.SealedAt
+		return nil
+	}
 	r.s.notice(fmt.Sprintf("campaign %s was begun %s: continuing behind job %d", name, rec.CreatedAt.Local().Format("2006-01-02 15:04:05"), r.from.Published))
 	return r.findStored(rec)
 }
@@ -176,6 +178,8 @@ func (r *run) job(region string, d *jobs.Draft) error {
 	case index < r.from.Published:
 		c.skipped.Add(1)
 		return r.sameMark(index, out.Mark)
+	case r.sealed:
+		return r.otherInput()
 	case skip:
 		c.skipped.Add(1)
 		r.pub.Skip(out)
@@ -187,21 +191,30 @@ func (r *run) job(region string, d *jobs.Draft) error {
 // sameMark compares a stream that is sent again with what was sent of it.
 func (r *run) sameMark(index uint64, mark string) error {
 	if index+1 == r.from.Published && r.from.Mark != "" && mark != r.from.Mark {
-		return fmt.Errorf("campaign %s was begun with another input than this: use another --campaign", r.s.lane.Campaign)
+		return r.otherInput()
 	}
 	return nil
+}
+
+func (r *run) otherInput() error {
+	return fmt.Errorf("campaign %s was begun with another input than this: use another --campaign", r.s.lane.Campaign)
 }
 
 // seal marks the campaign as complete and leaves the last checkpoint.
 func (r *run) seal(ctx context.Context) error {
 	c := &r.s.progress
 	cp := r.pub.Checkpoint()
+	numbers, made := c.numbers.Load(), c.jobs.Load()
 	_, err := r.to.Campaigns.Update(ctx, r.s.lane.Tenant, r.s.lane.Campaign, func(rec *jobs.Campaign) error {
+		if rec.Sealed() && rec.Numbers == numbers && rec.Jobs == made && rec.State != jobs.CampaignCancelled {
+			return nil // a second sender of the same input was faster
+		}
 		if err := stillOpen(rec); err != nil {
 			return err
 		}
 		note(rec, cp)
-		rec.Numbers, rec.Jobs, rec.SealedAt = c.numbers.Load(), c.jobs.Load(), time.Now().UTC()
+		rec.Source.SHA256 = r.s.src.hash()
+		rec.Numbers, rec.Jobs, rec.SealedAt = numbers, made, time.Now().UTC()
 		return nil
 	})
 	if err != nil {

@@ -164,6 +164,7 @@ type run struct {
 	sum    Summary
 
 	begun  bool
+	sealed bool                // an earlier run has sent everything
 	from   jobs.Checkpoint     // where an earlier run was
 	stored map[uint64]struct{} // jobs behind it that are stored all the same
 	seed   string
@@ -171,9 +172,6 @@ type run struct {
 	pub    *jobs.Publisher
 	saver  *saver
 }
-
-// errSealed ends the reading: an earlier run has sent everything.
-var errSealed = errors.New("sealed")
 
 // all is the whole run: read, publish, wait, seal.
 func (r *run) all() (err error) {
@@ -183,12 +181,13 @@ func (r *run) all() (err error) {
 	defer func() { err = errors.Join(err, r.bad.close()) }()
 	err = r.readAll()
 	switch {
-	case errors.Is(err, errSealed):
-		return nil
-	case r.pub == nil && err == nil:
-		return ErrNoNumbers
-	case r.pub == nil:
+	case r.pub != nil:
+	case err != nil:
 		return r.cause(err)
+	case r.sealed:
+		return nil
+	default:
+		return ErrNoNumbers
 	}
 	return r.finish(err)
 }
@@ -216,6 +215,9 @@ func (r *run) finish(err error) error {
 		defer done()
 	}
 	flushErr := r.pub.Flush(wait)
+	if err == nil && flushErr == nil {
+		flushErr = r.ctx.Err() // Ctrl-C also ends what feeds a pipe: its end is none
+	}
 	if err == nil && flushErr != nil {
 		err = r.cause(flushErr)
 	}

@@ -232,10 +232,16 @@ func TestSend(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{"line", "reason", "text", "file"}, {"27", "no digits", "none,x", path}, {"28", "empty", ",y", path}}, rows)
 
+	before, err := os.ReadFile(cfg.Rejects)
+	require.NoError(t, err)
 	sum, err = b.run(t, cfg)
 	require.NoError(t, err)
 	require.False(t, sum.AlreadySent.IsZero())
 	require.EqualValues(t, 25, sum.Numbers)
+	require.EqualValues(t, 2, sum.Rejects)
+	after, err := os.ReadFile(cfg.Rejects)
+	require.NoError(t, err)
+	require.Equal(t, before, after, "the file of rejects is as complete as before")
 	require.Len(t, b.stored(t), 3)
 }
 
@@ -413,6 +419,18 @@ func TestResumeStream(t *testing.T) {
 	require.Len(t, numbersOf(b.stored(t)), 25_000)
 	rec = b.record(t, "s")
 	require.True(t, rec.Sealed())
+	hash := sha256.Sum256([]byte(text))
+	require.Equal(t, hex.EncodeToString(hash[:]), rec.Source.SHA256)
+	for name, other := range map[string]string{"the same": text, "longer": text + lines(200)[9:], "different": strings.Replace(text, "K7\n", "K8\n", 1)} {
+		cfg.Stdin = strings.NewReader(other)
+		sum, err = b.run(t, cfg)
+		if name == "the same" {
+			require.NoError(t, err)
+			require.False(t, sum.AlreadySent.IsZero())
+			continue
+		}
+		require.ErrorContains(t, err, "begun with another input", name)
+	}
 }
 
 // A crash leaves jobs behind the checkpoint, some of which are answered and gone

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -29,6 +30,7 @@ type source struct {
 	sizes int64  // of all files; 0 for a stream
 	stats []fileStat
 	read  atomic.Int64 // raw bytes read while sending
+	sha   hash.Hash    // of a stream, while it is read
 }
 
 // fileStat tells whether a file changed between hashing and reading.
@@ -41,7 +43,7 @@ type fileStat struct {
 func hashSource(ctx context.Context, paths []string, stdin io.Reader) (*source, error) {
 	s := &source{paths: paths, stdin: stdin}
 	if len(paths) == 1 && paths[0] == Stdin {
-		s.name = "stdin"
+		s.name, s.sha = "stdin", sha256.New()
 		return s, nil
 	}
 	var sums []string
@@ -67,7 +69,15 @@ func hashSource(ctx context.Context, paths []string, stdin io.Reader) (*source, 
 }
 
 // isStream reports whether the source can be read only once.
-func (s *source) isStream() bool { return s.sum == "" }
+func (s *source) isStream() bool { return s.sha != nil }
+
+// hash is the sha256 of the source, of a stream when all of it was read.
+func (s *source) hash() string {
+	if s.isStream() {
+		return hex.EncodeToString(s.sha.Sum(nil))
+	}
+	return s.sum
+}
 
 func hashFile(ctx context.Context, path string) (string, fileStat, error) {
 	f, err := os.Open(path)
@@ -109,7 +119,7 @@ func (r ctxReader) Read(p []byte) (int, error) {
 // open opens the i-th file for sending.
 func (s *source) open(i int) (io.ReadCloser, error) {
 	if s.isStream() {
-		return io.NopCloser(counted{r: s.stdin, n: &s.read}), nil
+		return io.NopCloser(counted{r: io.TeeReader(s.stdin, s.sha), n: &s.read}), nil
 	}
 	f, err := os.Open(s.paths[i])
 	if err != nil {

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/lookupq/lookupq/internal/embedded/redisproc"
+)
+
+type runCmd struct {
+	Scale   float64 `help:"Multiply every scenario's numbers; 1 takes about four minutes." default:"1"`
+	Rounds  int     `help:"Rounds of the engine scenarios; the medians count." default:"3"`
+	Only    string  `help:"Run only scenarios whose name holds this (drain-300ms, drain-50ms, engine-500, engine-1)."`
+	Keep    bool    `help:"Keep the temporary folder with the logs."`
+	Profile string  `help:"Also write CPU and allocation profiles of the worker to this folder, from one more round of each engine scenario." type:"path"`
+}
+
+// scenario is one thing to measure.
+type scenario struct {
+	name    string
+	what    string
+	load    load
+	latency time.Duration
+	rounds  int
+	goal    float64
+	rival   bool // the minimal worker runs it too
+}
+
+// engine scenarios have an upstream that answers at once: the worker is the limit.
+func (s *scenario) engine() bool { return s.latency == 0 }
+
+func (c *runCmd) scenarios() []scenario {
+	scaled := func(n int) int { return max(int(float64(n)*c.Scale)/callSize, 1) * callSize }
+	// One in twenty of the drained numbers is asked for twice.
+	const twentieth = 20
+	all := []scenario{
+		{
+			name: "drain-300ms", what: "drain efficiency, 300 ms × 4 × 1,000", goal: 0.97, rounds: 1,
+			load: load{numbers: scaled(1_000_000), size: 500, repeat: twentieth}, latency: 300 * time.Millisecond,
+		},
+		{
+			name: "drain-50ms", what: "drain efficiency, 50 ms × 4 × 1,000", goal: 0.80, rounds: 1, rival: true,
+			load: load{numbers: scaled(1_000_000), size: 500, repeat: twentieth}, latency: 50 * time.Millisecond,
+		},
+		{name: "engine-500", what: "engine / minimal worker, 0 ms, 500 a job", goal: 0.7, rounds: c.Rounds, rival: true, load: load{numbers: scaled(1_000_000), size: 500}},
+		{name: "engine-1", what: "engine / minimal worker, 0 ms, 1 a job", goal: 0.7, rounds: c.Rounds, rival: true, load: load{numbers: scaled(400_000), size: 1}},
+	}
+	var out []scenario
+	for _, s := range all {
+		if strings.Contains(s.name, c.Only) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// tools are the programs of a run.
+type tools struct {
+	natsServer, worker string
+	self               string
+	redis              redisproc.Binary
+}
+
+// bench is a run under way.
+type bench struct {
+	tools    *tools
+	dir      string
+	progress io.Writer
+	results  []result
+}
+
+// result is a scenario with what its rounds measured.
+type result struct {
+	scenario
+	worker, minimal []outcome
+}
+
+// Run measures everything and prints the table.
+func (c *runCmd) Run(ctx context.Context) (err error) {
+	scenarios := c.scenarios()
+	if len(scenarios) == 0 || c.Rounds < 1 || c.Scale <= 0 {
+		return errors.New("nothing to run: --only names no scenario, or --rounds or --scale is not positive")
+	}
+	b := &bench{progress: os.Stderr}
+	if b.dir, err = os.MkdirTemp("", "lookupq-bench-"); err != nil {
+		return err
+	}
+	defer func() {
+		if c.Keep {
+			fmt.Fprintln(os.Stderr, "logs are in", b.dir)
+		} else {
+			err = errors.Join(err, os.RemoveAll(b.dir))
+		}
+	}()
+	begin := time.Now()
+	before := machine()
+	if b.tools, err = b.build(ctx); err != nil {
+		return err
+	}
+	for i := range scenarios {
+		if err := b.scenario(ctx, &scenarios[i]); err != nil {
+			return fmt.Errorf("%s: %w", scenarios[i].name, err)
+		}
+	}
+	if err := b.profiles(ctx, scenarios, c.Profile); err != nil {
+		return err
+	}
+	r := report{w: os.Stdout, results: b.results}
+	r.head(before, b.tools.redis.String(), c.Scale)
+	r.ratios()
+	r.details()
+	_, err = fmt.Fprintf(os.Stdout, "\n%s in all; load average at the end %s\n", time.Since(begin).Round(time.Second), loadAverage())
+	return err
+}
+
+// build compiles what the run needs.
+func (b *bench) build(ctx context.Context) (*tools, error) {
+	redis, err := redisproc.Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w; install one (apt-get install redis-server)", err)
+	}
+	t := &tools{redis: redis}
+	fmt.Fprintln(b.progress, "building nats-server and worker")
+	if t.natsServer, err = build(ctx, b.dir, "github.com/nats-io/nats-server/v2"); err != nil {
+		return nil, err
+	}
+	if t.worker, err = build(ctx, b.dir, "github.com/lookupq/lookupq/cmd/worker"); err != nil {
+		return nil, err
+	}
+	t.self, err = os.Executable()
+	return t, err
+}
+
+// scenario runs the rounds of one, the contenders in turns, so that a machine
+// that changes meanwhile does so for both.
+func (b *bench) scenario(ctx context.Context, s *scenario) error {
+	res := result{scenario: *s}
+	for n := range s.rounds {
+		field := []contender{product()}
+		if s.rival {
+			field = append(field, yardstick())
+		}
+		if n%2 == 1 {
+			field[0], field[len(field)-1] = field[len(field)-1], field[0]
+		}
+		for _, c := range field {
+			o, err := b.round(ctx, s, c, n)
+			if err != nil {
+				return fmt.Errorf("%s, round %d: %w", c.name, n+1, err)
+			}
+			if c.redis {
+				res.worker = append(res.worker, o)
+			} else {
+				res.minimal = append(res.minimal, o)
+			}
+			b.tell(s, c, n, &o)
+		}
+	}
+	b.results = append(b.results, res)
+	return nil
+}
+
+// tell says how a round went.
+func (b *bench) tell(s *scenario, c contender, n int, o *outcome) {
+	const thousand, percent = 1e3, 100
+	fmt.Fprintf(b.progress, "%-11s %-8s %d/%d: %6.1fk numbers/s, %d calls; others used %.0f %% of the machine, load average %s\n",
+		s.name, c.name, n+1, s.rounds, o.rate()/thousand, o.sum.Calls, o.foreign*percent, o.load1)
+}
+
+// profiles runs the engine scenarios once more under the profiler. Their figures
+// count for nothing.
+func (b *bench) profiles(ctx context.Context, scenarios []scenario, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	const private = 0o700
+	if err := os.MkdirAll(dir, private); err != nil {
+		return err
+	}
+	for i := range scenarios {
+		s := &scenarios[i]
+		if !s.engine() {
+			continue
+		}
+		c := profiled(dir, s.name)
+		o, err := b.round(ctx, s, c, 0)
+		if err != nil {
+			return fmt.Errorf("%s, profiled: %w", s.name, err)
+		}
+		b.tell(s, c, s.rounds-1, &o)
+	}
+	fmt.Fprintf(b.progress, "profiles: go tool pprof -top %s/engine-….cpu\n", dir)
+	return nil
+}
