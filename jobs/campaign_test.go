@@ -23,14 +23,14 @@ type campaignBundle struct {
 	store *Campaigns
 }
 
-func newCampaignBundle(t testing.TB) campaignBundle {
-	t.Helper()
-	srv := embeddedtest.RunNATS(t)
+func newCampaignBundle(tb testing.TB) campaignBundle {
+	tb.Helper()
+	srv := embeddedtest.RunNATS(tb)
 	nc := srv.Connect()
 	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: names.Default().CampaignsBucket(), History: 5})
-	require.NoError(t, err)
+	require.NoError(tb, err)
+	kv, err := js.CreateKeyValue(tb.Context(), jetstream.KeyValueConfig{Bucket: names.Default().CampaignsBucket(), History: 5})
+	require.NoError(tb, err)
 	return campaignBundle{nc: nc, js: js, kv: kv, store: NewCampaigns(nc, names.Default(), "")}
 }
 

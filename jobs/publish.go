@@ -192,7 +192,7 @@ func (p *Publisher) settle(index uint64, ack *jetstream.PubAck, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	defer p.moved.Broadcast()
-	e := &p.queue[p.head+int(index-p.base)] //nolint:gosec // a position in the queue
+	e := &p.queue[p.head+int(index-p.base)]
 	p.bytes -= e.bytes
 	if err != nil {
 		if p.err == nil {

@@ -71,13 +71,13 @@ type publishBundle struct {
 	lane    names.Lane
 }
 
-func newPublishBundle(t testing.TB, change func(*jetstream.StreamConfig)) publishBundle {
-	t.Helper()
-	srv := embeddedtest.RunNATS(t)
+func newPublishBundle(tb testing.TB, change func(*jetstream.StreamConfig)) publishBundle {
+	tb.Helper()
+	srv := embeddedtest.RunNATS(tb)
 	b := publishBundle{srv: srv, nc: srv.Connect(), lane: names.Lane{Route: "r", Tenant: "acme", Campaign: "c1"}}
 	var err error
 	b.js, err = jetstream.New(b.nc)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cfg := jetstream.StreamConfig{
 		Name: names.Default().JobsStream(), Subjects: []string{names.Default().JobsWildcard()}, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, Duplicates: 10 * time.Minute,
@@ -85,11 +85,11 @@ func newPublishBundle(t testing.TB, change func(*jetstream.StreamConfig)) publis
 	if change != nil {
 		change(&cfg)
 	}
-	b.stream, err = b.js.CreateStream(t.Context(), cfg)
-	require.NoError(t, err)
+	b.stream, err = b.js.CreateStream(tb.Context(), cfg)
+	require.NoError(tb, err)
 	b.confirm, err = confirm.New(b.nc, confirm.Options{Resend: 50 * time.Millisecond})
-	require.NoError(t, err)
-	t.Cleanup(b.confirm.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(b.confirm.Close)
 	return b
 }
 
@@ -97,10 +97,10 @@ func (b publishBundle) publisher(from Checkpoint, inFlight int64) *Publisher {
 	return NewPublisher(PublisherConfig{Names: names.Default(), Lane: b.lane, Confirm: b.confirm, InFlight: inFlight}, from)
 }
 
-func (b publishBundle) messages(t testing.TB) uint64 {
-	t.Helper()
-	info, err := b.stream.Info(t.Context())
-	require.NoError(t, err)
+func (b publishBundle) messages(tb testing.TB) uint64 {
+	tb.Helper()
+	info, err := b.stream.Info(tb.Context())
+	require.NoError(tb, err)
 	return info.State.Msgs
 }
 

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,7 @@ type class struct {
 	classKey
 	tenants  map[string]*tenant // all that some lane belongs to
 	ring     []*tenant          // those with lanes in line, in order of arrival
-	cur      int                // whose round it is
+	cur      int                // where the search for the next begins
 	inflight float64            // items asked for and not yet handed out
 	held     atomic.Int64
 }
@@ -57,7 +58,7 @@ type tenant struct {
 	inRing  bool
 	deficit float64 // items it may still be given in this round; negative: overdrawn
 	active  []*lane // a ring
-	cur     int
+	cur     int     // where the search for the next begins
 	waiting []*lane // first come, first served
 	noSlot  int64   // no use looking for a slot or durable before then
 }
@@ -65,6 +66,7 @@ type tenant struct {
 const (
 	msec       = int64(time.Millisecond)
 	slotSearch = 5 * msec
+	answerSoon = 250 * msec // a pull not answered for so long is not waited for
 )
 
 func (t *turns) class(route string, p names.Priority) *class {
@@ -192,51 +194,80 @@ func (c *class) tidy() {
 
 func (tn *tenant) lanes() int { return len(tn.active) + len(tn.waiting) }
 
-// next returns the lane of c to pull from now, or nil if none can be pulled from.
+// next returns the lane of c to pull from now, or nil if there is none, or it
+// would not be fair: a round ends for all tenants at once, and one that is only
+// waiting for the answer to a pull is waited for. Without that, whoever has one
+// lane would get as much as whoever has one lane and thrice the weight.
 func (t *turns) next(c *class, quantum float64, now int64) *lane {
 	t.admit(c, quantum, now)
-	if !slices.ContainsFunc(c.ring, func(tn *tenant) bool { return tn.ready(now) }) {
-		return nil
-	}
-	for { // Ends: each circle credits the tenant that is ready.
-		c.cur %= len(c.ring)
-		tn := c.ring[c.cur]
-		if tn.deficit > 0 && tn.ready(now) {
-			return tn.next(quantum, now)
+	for range 2 {
+		var wait, ready bool
+		for i := range c.ring {
+			tn := c.ring[(c.cur+i)%len(c.ring)]
+			l, pulling := tn.next(quantum, now)
+			if tn.deficit > 0 && l != nil {
+				c.cur = (c.cur + i) % len(c.ring)
+				return l
+			}
+			wait = wait || tn.deficit > 0 && pulling
+			ready = ready || l != nil
 		}
-		c.cur = (c.cur + 1) % len(c.ring)
-		c.ring[c.cur].credit(quantum)
+		if wait || !ready {
+			return nil
+		}
+		c.newRound(quantum, now)
 	}
+	return nil // not reached: newRound gives credit to one that is ready
 }
 
-// credit begins a tenant's round. Who could not use the last one, because its
-// lanes were waiting for the server, keeps it once.
-func (tn *tenant) credit(quantum float64) {
-	if tn.lanes() > 0 {
-		tn.deficit = min(tn.deficit+quantum*tn.weight, 2*quantum*tn.weight)
+// newRound gives every tenant in line its quantum, and as many of them as it
+// takes until one that is ready is out of debt. Who could not use the last one
+// keeps it once.
+func (c *class) newRound(quantum float64, now int64) {
+	rounds := math.Inf(1)
+	for _, tn := range c.ring {
+		if l, _ := tn.next(quantum, now); l != nil {
+			rounds = min(rounds, roundsOf(tn.deficit, quantum*tn.weight))
+		}
 	}
+	for _, tn := range c.ring {
+		if share := quantum * tn.weight; tn.lanes() > 0 {
+			tn.deficit = min(tn.deficit+rounds*share, 2*share)
+		}
+	}
+	c.cur = (c.cur + 1) % len(c.ring)
 }
 
-func (tn *tenant) ready(now int64) bool {
+// roundsOf is how many shares bring a deficit above zero.
+func roundsOf(deficit, share float64) float64 { return math.Floor(max(-deficit, 0)/share) + 1 }
+
+// next returns the tenant's lane whose turn it is, if any, and whether one of
+// its lanes is waiting for the answer to a pull.
+func (tn *tenant) next(quantum float64, now int64) (_ *lane, pulling bool) {
+	var first *lane
+	rounds, wait := math.Inf(1), false
+	for i := range tn.active {
+		at := (tn.cur + i) % len(tn.active)
+		l := tn.active[at]
+		soon := (l.pulling || l.creating) && now-l.pulledAt < answerSoon
+		pulling = pulling || soon
+		switch busy := l.busy(now); {
+		case !busy && l.deficit > 0 && first == nil:
+			first, tn.cur = l, at
+		case !busy:
+			rounds = min(rounds, roundsOf(l.deficit, quantum))
+		case soon && l.deficit > 0:
+			wait = true
+		}
+	}
+	if first != nil || wait || math.IsInf(rounds, 1) {
+		return first, pulling
+	}
 	for _, l := range tn.active {
-		if !l.busy(now) {
-			return true
-		}
+		l.deficit = min(l.deficit+rounds*quantum, 2*quantum)
 	}
-	return false
-}
-
-// next returns the tenant's lane whose turn it is; one must be ready.
-func (tn *tenant) next(quantum float64, now int64) *lane {
-	for { // Ends: each circle credits the lane that is ready.
-		l := tn.active[tn.cur]
-		if l.deficit > 0 && !l.busy(now) {
-			return l
-		}
-		tn.cur = (tn.cur + 1) % len(tn.active)
-		l = tn.active[tn.cur]
-		l.deficit = min(l.deficit+quantum, 2*quantum)
-	}
+	tn.cur = (tn.cur + 1) % len(tn.active)
+	return tn.next(quantum, now)
 }
 
 // charge books items asked for (or, negative, not received) on a lane.

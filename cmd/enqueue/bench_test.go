@@ -160,7 +160,7 @@ func runBaseline(mode, url, path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var next func() (number, ref []byte, err error)
 	if mode == baselineInput {
 		next, err = inputRows(f)

@@ -59,10 +59,11 @@ func (g *globals) view(e env) *ui.UI {
 }
 
 // isTerminal reports whether f is one.
-func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) } //nolint:gosec // a file descriptor is an int
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // session is a connection to NATS and what is reached over it.
 type session struct {
+	env       env
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	names     names.Names
@@ -100,7 +101,7 @@ func (g *globals) connect(ctx context.Context, e env, denied func(error)) (*sess
 		}
 	}
 	address := cmp.Or(g.NATS, c.URL, nats.DefaultURL)
-	s := &session{names: g.names(), closed: make(chan struct{})}
+	s := &session{env: e, names: g.names(), closed: make(chan struct{})}
 	opts, err := options(c, cmp.Or(g.Creds, c.Creds))
 	if err != nil {
 		return nil, err

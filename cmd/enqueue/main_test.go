@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 
 // child prepares a process of this binary in a role.
 func child(ctx context.Context, role string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], args...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), roleVar+"="+role)
 	return cmd
 }
@@ -70,8 +70,8 @@ func serveNATS(dir string) int {
 }
 
 // makeStreams makes what a worker makes before a client comes.
-func makeStreams(t testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
-	t.Helper()
+func makeStreams(tb testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
+	tb.Helper()
 	n := names.Default()
 	jobsConfig := jetstream.StreamConfig{
 		Name: n.JobsStream(), Subjects: []string{n.JobsWildcard()}, Retention: jetstream.WorkQueuePolicy,
@@ -84,11 +84,11 @@ func makeStreams(t testing.TB, js jetstream.JetStream, change func(*jetstream.St
 		jobsConfig,
 		{Name: n.ResultsStream(), Subjects: []string{"lookup.results.>"}, Discard: jetstream.DiscardNew, Duplicates: 2 * time.Minute},
 	} {
-		_, err := js.CreateStream(t.Context(), cfg)
-		require.NoError(t, err)
+		_, err := js.CreateStream(tb.Context(), cfg)
+		require.NoError(tb, err)
 	}
-	_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: n.CampaignsBucket(), History: 5})
-	require.NoError(t, err)
+	_, err := js.CreateKeyValue(tb.Context(), jetstream.KeyValueConfig{Bucket: n.CampaignsBucket(), History: 5})
+	require.NoError(tb, err)
 }
 
 // bundle is a server with streams, and the commands run against it.
@@ -99,14 +99,14 @@ type bundle struct {
 	dir string
 }
 
-func setup(t testing.TB, change func(*jetstream.StreamConfig)) *bundle {
-	t.Helper()
-	b := &bundle{srv: embeddedtest.RunNATS(t), dir: t.TempDir()}
+func setup(tb testing.TB, change func(*jetstream.StreamConfig)) *bundle {
+	tb.Helper()
+	b := &bundle{srv: embeddedtest.RunNATS(tb), dir: tb.TempDir()}
 	b.nc = b.srv.Connect()
 	var err error
 	b.js, err = jetstream.New(b.nc)
-	require.NoError(t, err)
-	makeStreams(t, b.js, change)
+	require.NoError(tb, err)
+	makeStreams(tb, b.js, change)
 	return b
 }
 
@@ -117,9 +117,9 @@ type output struct {
 }
 
 // run carries out one command line in this process.
-func (b *bundle) run(t testing.TB, args ...string) output {
-	t.Helper()
-	return b.runWith(t.Context(), nil, args...)
+func (b *bundle) run(tb testing.TB, args ...string) output {
+	tb.Helper()
+	return b.runWith(tb.Context(), nil, args...)
 }
 
 func (b *bundle) runWith(ctx context.Context, stdin io.Reader, args ...string) output {
@@ -131,9 +131,9 @@ func (b *bundle) runWith(ctx context.Context, stdin io.Reader, args ...string) o
 }
 
 // send carries out `enqueue send` against the bundle's server.
-func (b *bundle) send(t testing.TB, args ...string) output {
-	t.Helper()
-	return b.run(t, append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
+func (b *bundle) send(tb testing.TB, args ...string) output {
+	tb.Helper()
+	return b.run(tb, append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
 }
 
 // syncBuffer is a buffer for parallel writers.
@@ -155,10 +155,10 @@ func (s *syncBuffer) String() string {
 }
 
 // file writes a file of the test.
-func (b *bundle) file(t testing.TB, name, text string) string {
-	t.Helper()
+func (b *bundle) file(tb testing.TB, name, text string) string {
+	tb.Helper()
 	path := filepath.Join(b.dir, name)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(tb, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -180,13 +180,13 @@ type fakeWorker struct {
 }
 
 // work starts a worker that ends with the test.
-func (b *bundle) work(t testing.TB) *fakeWorker {
-	t.Helper()
+func (b *bundle) work(tb testing.TB) *fakeWorker {
+	tb.Helper()
 	w := &fakeWorker{asked: map[string]int{}, jobs: map[string]int{}}
-	cons, err := b.js.CreateOrUpdateConsumer(t.Context(), names.Default().JobsStream(), jetstream.ConsumerConfig{Durable: "fake", AckPolicy: jetstream.AckExplicitPolicy})
-	require.NoError(t, err)
+	cons, err := b.js.CreateOrUpdateConsumer(tb.Context(), names.Default().JobsStream(), jetstream.ConsumerConfig{Durable: "fake", AckPolicy: jetstream.AckExplicitPolicy})
+	require.NoError(tb, err)
 	it, err := cons.Messages(jetstream.PullMaxMessages(50))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var ended sync.WaitGroup
 	ended.Go(func() {
 		for {
@@ -194,17 +194,17 @@ func (b *bundle) work(t testing.TB) *fakeWorker {
 			if err != nil {
 				return
 			}
-			w.answer(t, b, m)
+			w.answer(tb, b, m)
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		it.Stop()
 		ended.Wait()
 	})
 	return w
 }
 
-func (w *fakeWorker) answer(t testing.TB, b *bundle, m jetstream.Msg) {
+func (w *fakeWorker) answer(tb testing.TB, b *bundle, m jetstream.Msg) {
 	var job struct {
 		ID    string
 		Items []struct {
@@ -214,7 +214,7 @@ func (w *fakeWorker) answer(t testing.TB, b *bundle, m jetstream.Msg) {
 	}
 	lane, err := names.Default().ParseJobsSubject(m.Subject())
 	if err != nil || json.Unmarshal(m.Data(), &job) != nil {
-		t.Errorf("the fake worker cannot read %s", m.Subject())
+		tb.Errorf("the fake worker cannot read %s", m.Subject())
 		return
 	}
 	var settled []results.Settled
@@ -256,33 +256,33 @@ func fakeResult(i int, number string, ref json.RawMessage) *results.Result {
 }
 
 // once checks that every number was asked exactly once.
-func (w *fakeWorker) once(t testing.TB, numbers int) {
-	t.Helper()
+func (w *fakeWorker) once(tb testing.TB, numbers int) {
+	tb.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	require.Len(t, w.asked, numbers)
+	require.Len(tb, w.asked, numbers)
 	for number, n := range w.asked {
-		require.Equal(t, 1, n, number)
+		require.Equal(tb, 1, n, number)
 	}
 }
 
 // storedNumbers counts the numbers in the jobs stream and checks that no job
 // stands there twice.
-func (b *bundle) storedNumbers(t testing.TB) map[string]int {
-	t.Helper()
-	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
-	require.NoError(t, err)
+func (b *bundle) storedNumbers(tb testing.TB) map[string]int {
+	tb.Helper()
+	stream, err := b.js.Stream(tb.Context(), names.Default().JobsStream())
+	require.NoError(tb, err)
 	state := stream.CachedInfo().State
 	count, ids := map[string]int{}, map[string]bool{}
 	for seq := state.FirstSeq; seq <= state.LastSeq && state.Msgs > 0; seq++ {
-		m, err := stream.GetMsg(t.Context(), seq)
-		require.NoError(t, err)
+		m, err := stream.GetMsg(tb.Context(), seq)
+		require.NoError(tb, err)
 		var job struct {
 			ID    string
 			Items []struct{ Number string }
 		}
-		require.NoError(t, json.Unmarshal(m.Data, &job))
-		require.False(t, ids[job.ID], "job %s is stored twice", job.ID)
+		require.NoError(tb, json.Unmarshal(m.Data, &job))
+		require.False(tb, ids[job.ID], "job %s is stored twice", job.ID)
 		ids[job.ID] = true
 		for _, i := range job.Items {
 			count[i.Number]++
@@ -292,53 +292,53 @@ func (b *bundle) storedNumbers(t testing.TB) map[string]int {
 }
 
 // room lets the jobs stream hold so many messages; -1 is no limit.
-func (b *bundle) room(t testing.TB, messages int64) {
-	t.Helper()
-	stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
-	require.NoError(t, err)
+func (b *bundle) room(tb testing.TB, messages int64) {
+	tb.Helper()
+	stream, err := b.js.Stream(tb.Context(), names.Default().JobsStream())
+	require.NoError(tb, err)
 	cfg := stream.CachedInfo().Config
 	cfg.MaxMsgs = messages
-	_, err = b.js.UpdateStream(t.Context(), cfg)
-	require.NoError(t, err)
+	_, err = b.js.UpdateStream(tb.Context(), cfg)
+	require.NoError(tb, err)
 }
 
 // killed starts a real `enqueue send` and kills it with SIGKILL when the jobs
 // stream holds so many messages, which is all that it then has room for.
-func (b *bundle) killed(t testing.TB, at int64, args ...string) {
-	t.Helper()
-	b.room(t, at)
-	defer b.room(t, -1)
-	cmd := child(t.Context(), "enqueue", append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
+func (b *bundle) killed(tb testing.TB, at int64, args ...string) {
+	tb.Helper()
+	b.room(tb, at)
+	defer b.room(tb, -1)
+	cmd := child(tb.Context(), "enqueue", append([]string{"--nats", b.srv.URL(), "send", "--route", "offline"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	b.stored(t, at)
-	require.NoError(t, cmd.Process.Kill())
+	require.NoError(tb, cmd.Start())
+	b.stored(tb, at)
+	require.NoError(tb, cmd.Process.Kill())
 	err := cmd.Wait()
 	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit, "it had ended by itself: %s", &stderr)
+	require.ErrorAs(tb, err, &exit, "it had ended by itself: %s", &stderr)
 	status, ok := exit.Sys().(syscall.WaitStatus)
-	require.True(t, ok)
-	require.Equal(t, syscall.SIGKILL, status.Signal(), "it had ended by itself: %s", &stderr)
+	require.True(tb, ok)
+	require.Equal(tb, syscall.SIGKILL, status.Signal(), "it had ended by itself: %s", &stderr)
 }
 
 // stored waits until the jobs stream holds so many messages.
-func (b *bundle) stored(t testing.TB, messages int64) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		stream, err := b.js.Stream(t.Context(), names.Default().JobsStream())
-		return err == nil && int64(stream.CachedInfo().State.Msgs) == messages //nolint:gosec // small
+func (b *bundle) stored(tb testing.TB, messages int64) {
+	tb.Helper()
+	require.Eventually(tb, func() bool {
+		stream, err := b.js.Stream(tb.Context(), names.Default().JobsStream())
+		return err == nil && int64(stream.CachedInfo().State.Msgs) == messages
 	}, 15*time.Second, 5*time.Millisecond)
 }
 
 // events are the JSON lines of a command.
-func events(t testing.TB, out string) []map[string]any {
-	t.Helper()
+func events(tb testing.TB, out string) []map[string]any {
+	tb.Helper()
 	var all []map[string]any
 	scan := bufio.NewScanner(strings.NewReader(out))
 	for scan.Scan() {
 		var ev map[string]any
-		require.NoError(t, json.Unmarshal(scan.Bytes(), &ev), scan.Text())
+		require.NoError(tb, json.Unmarshal(scan.Bytes(), &ev), scan.Text())
 		all = append(all, ev)
 	}
 	return all

@@ -52,7 +52,7 @@ func (c *resultsCmd) Run(ctx context.Context, e env, g *globals) error {
 		return err
 	}
 	t, err := s.campaign(g.Tenant, c.Campaign).Export(ctx, out, results.Status(c.Status))
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
 	if t.Answered == 0 {

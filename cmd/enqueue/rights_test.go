@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +70,7 @@ func TestSendWithATenantsRights(t *testing.T) {
 	b, url := newWalled(t)
 	path := b.file(t, "crm.csv", lines(100))
 	base := []string{"--nats", url, "--js-prefix", "LQ.API", "--tenant", "acme"}
-	args := append(base, "send", path, "--route", "offline", "--campaign", "c1", "--job-size", "10")
+	args := append(slices.Clone(base), "send", path, "--route", "offline", "--campaign", "c1", "--job-size", "10")
 	got := b.run(t, args...)
 	require.Zero(t, got.code, got.stderr)
 	require.Len(t, b.storedNumbers(t), 100)

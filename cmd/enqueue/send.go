@@ -73,7 +73,7 @@ func (c *sendCmd) Run(ctx context.Context, e env, g *globals) error {
 	}
 	rep := &sendReport{send: sum, rejects: c.Rejects}
 	if c.Wait || c.Out != "" {
-		if rep.follow, err = c.wait(ctx, e, s.campaign(g.Tenant, sum.Campaign), s.campaigns, sum, view); err != nil {
+		if rep.follow, err = c.wait(ctx, s, g.Tenant, sum, view); err != nil {
 			return err
 		}
 	}

@@ -39,7 +39,7 @@ func TestSendWaitAndOut(t *testing.T) {
 
 	f, err := os.Open(out)
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(f).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 1001)

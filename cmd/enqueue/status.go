@@ -97,7 +97,7 @@ func (s *session) status(ctx context.Context, tenant, campaign string) (*statusR
 	if err != nil {
 		return nil, err
 	}
-	rep.Answered, rep.Surplus, rep.Status, rep.Sources, rep.Cost = st.Answered, st.Surplus, st.Tally.Status, st.Source, st.Cost.Costs()
+	rep.Answered, rep.Surplus, rep.Status, rep.Sources, rep.Cost = st.Answered, st.Surplus, st.Status, st.Source, st.Cost.Costs()
 	rep.Failures, rep.Sampled, rep.PerSecond, rep.Mean, rep.LastAnswer = st.Reasons, st.Sampled, st.PerSecond, st.Mean, st.Last.UTC()
 	if !known && rep.Answered == 0 && left == 0 {
 		return nil, fmt.Errorf("there is no campaign %s of tenant %s (is the name right, and --tenant?)", campaign, tenant)
@@ -119,7 +119,7 @@ func (r *statusReport) text() string {
 	line("source", "%s", r.Source)
 	line("answered", "%s", r.answeredText())
 	if r.JobsLeft != nil {
-		line("waiting", "%s jobs", ui.Group(int64(*r.JobsLeft))) //nolint:gosec // far below 2^63
+		line("waiting", "%s jobs", ui.Group(int64(*r.JobsLeft)))
 	}
 	if !r.Hidden {
 		line("rate", "%s/s in the last minute, %s/s on average", ui.Group(int64(r.PerSecond)), ui.Group(int64(r.Mean)))
@@ -144,7 +144,7 @@ func (r *statusReport) stateText() string {
 	case r.State == jobs.CampaignCompleted && !r.CompletedAt.IsZero():
 		return "completed on " + r.CompletedAt.Local().Format(time.DateTime)
 	case r.SealedAt.IsZero():
-		return fmt.Sprintf("%s, still being sent (%s jobs so far; if no enqueue send is running, run it again)", r.State, ui.Group(int64(r.JobsSent))) //nolint:gosec // far below 2^63
+		return fmt.Sprintf("%s, still being sent (%s jobs so far; if no enqueue send is running, run it again)", r.State, ui.Group(int64(r.JobsSent)))
 	}
 	return fmt.Sprintf("%s, sent completely on %s", r.State, r.SealedAt.Local().Format(time.DateTime))
 }

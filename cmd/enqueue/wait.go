@@ -10,7 +10,6 @@ import (
 	"github.com/lookupq/lookupq/cmd/enqueue/internal/follow"
 	"github.com/lookupq/lookupq/cmd/enqueue/internal/send"
 	"github.com/lookupq/lookupq/cmd/enqueue/internal/ui"
-	"github.com/lookupq/lookupq/jobs"
 )
 
 // toStdout is the name of an output file that stands for standard output.
@@ -46,15 +45,16 @@ func exporter(e env, path string, format follow.Format) (*follow.Exporter, error
 }
 
 // wait follows the campaign until every number is answered.
-func (c *sendCmd) wait(ctx context.Context, e env, from follow.Campaign, records *jobs.Campaigns, sum send.Summary, view *ui.UI) (*follow.Report, error) {
-	out, err := exporter(e, c.Out, follow.CSV)
+func (c *sendCmd) wait(ctx context.Context, s *session, tenant string, sum send.Summary, view *ui.UI) (*follow.Report, error) {
+	out, err := exporter(s.env, c.Out, follow.CSV)
 	if err != nil {
 		return nil, err
 	}
+	from := s.campaign(tenant, sum.Campaign)
 	w := &follow.Wait{
 		Campaign: from, Numbers: sum.Numbers, Size: follow.Size{Jobs: sum.Jobs, JobSize: int64(c.JobSize)},
 		Began: sum.Started, Export: out, Notice: view.Notice,
-		JobsLeft: func(ctx context.Context) (uint64, error) { return records.JobsLeft(ctx, from.Tenant, from.Name) },
+		JobsLeft: func(ctx context.Context) (uint64, error) { return s.campaigns.JobsLeft(ctx, from.Tenant, from.Name) },
 	}
 	stop := view.Meter(waitMeter(w))
 	rep, err := w.Run(ctx)

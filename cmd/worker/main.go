@@ -67,9 +67,12 @@ func run(args []string, e env) int {
 }
 
 func fail(e env, code int, err error) int {
-	fmt.Fprintf(e.stderr, "worker: %v\n", err)
+	say(e.stderr, "worker: %v\n", err)
 	return code
 }
+
+// say prints for people; a closed terminal is nobody to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // errSecondSignal ends the process at once: the operator asked twice.
 var errSecondSignal = errors.New("second signal: left at once")
@@ -88,7 +91,7 @@ func signals(parent context.Context) (context.Context, func()) {
 			return
 		}
 		if _, again := <-ch; again {
-			fmt.Fprintf(os.Stderr, "worker: %v\n", errSecondSignal)
+			say(os.Stderr, "worker: %v\n", errSecondSignal)
 			os.Exit(exitError)
 		}
 	}()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/lookupq/lookupq/providers/simulator"
@@ -26,7 +25,7 @@ func (c *simulateCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "simulator: qxt at %s%s (base_url of the provider)\nsimulator: GET %s/sim/ledger tells what was asked\n",
+	say(e.stdout, "simulator: qxt at %s%s (base_url of the provider)\nsimulator: GET %s/sim/ledger tells what was asked\n",
 		s.URL(), simulator.QXTPath, s.URL())
 	<-ctx.Done()
 	const grace = 5 * time.Second
@@ -34,7 +33,7 @@ func (c *simulateCmd) Run(ctx context.Context, e env) error {
 	defer cancel()
 	err = s.Close(stop)
 	sum := s.Ledger().Summary()
-	fmt.Fprintf(e.stdout, "simulator: %d calls, %d refused, %d failed; %d numbers, %d distinct, %d asked again\n",
+	say(e.stdout, "simulator: %d calls, %d refused, %d failed; %d numbers, %d distinct, %d asked again\n",
 		sum.Calls, sum.Refused, sum.Failed, sum.Numbers, sum.Distinct, sum.AskedTwice)
 	return err
 }

@@ -61,9 +61,9 @@ series:
 // of the processor time is in no metric that the worker shows.
 const gcTrace = "GODEBUG=gctrace=1"
 
-// gcTime adds up the processor time of the collections that a log tells of
-// between two offsets: pauses, assists, and workers, also those on processors
-// that the program left idle, for the servers of a round share them.
+// gcTime adds up the time of the collections that a log tells of between two
+// offsets: pauses, assists and workers, but not those on processors that the
+// program left idle.
 func gcTime(log string, from, to int64) (time.Duration, error) {
 	f, err := os.Open(log) //nolint:gosec // the log of our own child
 	if err != nil {
@@ -77,11 +77,13 @@ func gcTime(log string, from, to int64) (time.Duration, error) {
 // parseGC finds lines such as
 //
 //	gc 1 @0.01s 2%: 0.017+0.5+0.01 ms clock, 0.06+0.2/0.4/0.1+0.05 ms cpu, 4->4->1 MB, …
+//
+// where the times are of the sweep's end, assists, workers, idle workers and the mark's end.
 func parseGC(text string) time.Duration {
-	line := regexp.MustCompile(`(?m)^gc \d+ @.* ms clock, ([\d.+/]+) ms cpu`)
+	line := regexp.MustCompile(`(?m)^gc \d+ @.* ms clock, ([\d.]+)\+([\d.]+)/([\d.]+)/[\d.]+\+([\d.]+) ms cpu`)
 	total := 0.0
 	for _, found := range line.FindAllStringSubmatch(text, -1) {
-		for part := range strings.FieldsFuncSeq(found[1], func(c rune) bool { return c == '+' || c == '/' }) {
+		for _, part := range found[1:] {
 			if ms, err := strconv.ParseFloat(part, 64); err == nil {
 				total += ms
 			}

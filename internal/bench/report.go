@@ -34,6 +34,7 @@ func (r *report) ratios() {
 	fmt.Fprintln(t, "\nwhat\tmeasured\tgoal\t\t")
 	var worst struct {
 		fill         float64
+		at           string
 		peak         int64
 		open         int
 		refused, two int64
@@ -47,7 +48,9 @@ func (r *report) ratios() {
 		}
 		for j := range res.worker {
 			o := &res.worker[j]
-			worst.fill = max(worst.fill, o.fill())
+			if f := o.fill(); f > worst.fill {
+				worst.fill, worst.at = f, res.name
+			}
 			worst.peak = max(worst.peak, o.peak)
 			worst.refused += o.sum.Refused
 			worst.two += o.sum.AskedTwice
@@ -57,7 +60,7 @@ func (r *report) ratios() {
 		}
 	}
 	const fullCalls, memory, mib = 1.01, 256, 1 << 20
-	row(t, "calls / ceil(distinct numbers / 1,000), worst round", fmt.Sprintf("%.4f", worst.fill), "≤ 1.01", verdict(fullCalls/worst.fill))
+	row(t, "calls / ceil(distinct numbers / 1,000), worst round", fmt.Sprintf("%.4f (%s)", worst.fill, worst.at), "≤ 1.01", verdict(fullCalls/worst.fill))
 	row(t, "numbers asked twice", fmt.Sprint(worst.two), "0", met(worst.two == 0))
 	row(t, "calls at once, as the upstream saw", fmt.Sprintf("%d, %d refused", worst.open, worst.refused), "≤ 4", met(worst.open <= concurrency && worst.refused == 0))
 	peak := float64(worst.peak) / mib
@@ -123,9 +126,12 @@ func processes() []string { return []string{"worker", "nats", "redis", "simulato
 
 // details prints what each contender cost, medians over the rounds.
 func (r *report) details() {
+	fmt.Fprintln(r.w, `
+medians; a number: CPU time of each process in µs (worker: the contender's), allocations and bytes of the worker;
+GC: the collector's share of the contender's time by its own clock, which overstates it on a busy machine;
+others: share of the machine's CPU time that went to none of these processes`)
 	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\n\t\tnumbers\tnumbers/s\t[range]\t\tCPU µs a number: %s\tallocs\tbytes\tof worker's CPU\tRSS\tothers'\t\n", strings.Join(processes(), "\t"))
-	fmt.Fprintf(t, "\t\t\t\t\tfill%s\ta number\ta number\tin GC\tpeak\tCPU\t\n", strings.Repeat("\t", len(processes())))
+	fmt.Fprintf(t, "scenario\t\tnumbers\t/s\trange\tfill\t%s µs\tallocs\tbytes\tGC\tpeak RSS\tothers\t\n", strings.Join(processes(), " µs\t"))
 	for i := range r.results {
 		res := &r.results[i]
 		detail(t, res.name, "worker", res.worker)
@@ -144,7 +150,7 @@ func detail(t io.Writer, scenario, who string, rounds []outcome) {
 	for i := range rounds {
 		rates = append(rates, rounds[i].rate()/thousand)
 	}
-	fmt.Fprintf(t, "%s\t%s\t%.0fk\t%.1fk\t[%.1fk to %.1fk]\t%.4f\t", scenario, who, numbers/thousand,
+	fmt.Fprintf(t, "%s\t%s\t%.0fk\t%.1fk\t%.1f to %.1fk\t%.4f\t", scenario, who, numbers/thousand,
 		median(rounds, (*outcome).rate)/thousand, slices.Min(rates), slices.Max(rates), median(rounds, (*outcome).fill))
 	for _, p := range processes() {
 		fmt.Fprintf(t, "%.2f\t", median(rounds, func(o *outcome) float64 { return o.perNumber(o.cpu[p]) }))

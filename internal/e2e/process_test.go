@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 
 // workerProcess is what `worker run` does, with shorter waits.
 func workerProcess(config string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) //nolint:forbidigo // this is a main
 	defer stop()
 	cfg, err := worker.LoadConfig(config, os.LookupEnv, types())
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *rig) startWorker() *process {
 	p := &process{t: r.t, id: fmt.Sprintf("w%d", r.workers), log: filepath.Join(r.dir, fmt.Sprintf("w%d.log", r.workers))}
 	out, err := os.Create(p.log)
 	require.NoError(r.t, err)
-	p.cmd = exec.Command(os.Args[0]) //nolint:gosec,noctx // this test binary; ended below
+	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // this test binary; ended below
 	p.cmd.Env = append(os.Environ(), envConfig+"="+r.config, envID+"="+p.id)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	require.NoError(r.t, p.cmd.Start())

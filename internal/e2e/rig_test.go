@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func newRig(t *testing.T, profile string) *rig {
 	require.NoError(t, err)
 	r.sim, err = simulator.Start(t.Context(), "127.0.0.1:0", r.profile)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.sim.Close(t.Context()) }) //nolint:errcheck // its context has ended: open calls are cut off
+	t.Cleanup(func() { _ = r.sim.Close(t.Context()) }) // its context has ended: open calls are cut off
 	r.config = filepath.Join(r.dir, "worker.yaml")
 	require.NoError(t, os.WriteFile(r.config, []byte(r.yaml()), 0o600))
 	r.ensureStreams()
@@ -196,7 +197,7 @@ func (r *rig) check(jobID string, res *results.Result) {
 	number := r.numbers[job*r.size+res.Index]
 	truth := r.profile.QXTTruth(number)
 	if res.Number != number || res.E164 != "+86"+number || res.Status != results.StatusOK ||
-		res.Lookup.Area != truth.Area || res.Lookup.OriginalCarrier.Name != truth.Init || string(res.Ref) != fmt.Sprint(job*r.size+res.Index) {
+		res.Lookup.Area != truth.Area || res.Lookup.OriginalCarrier.Name != truth.Init || string(res.Ref) != strconv.Itoa(job*r.size+res.Index) {
 		r.t.Fatalf("%s.%d: got %+v %+v, the upstream said %+v", jobID, res.Index, res, res.Lookup, truth)
 	}
 }

@@ -154,25 +154,11 @@ func (f *finder) find(flag, want string, guess func() int) (int, error) {
 // guessNumber takes the best-named column that holds numbers, else the one that
 // looks most like numbers, else the best-named one; -1 if there is none.
 func (f *finder) guessNumber() int {
-	named, namedRank := -1, 0
-	best, bestRank := -1, 0
-	if f.header {
-		for i, h := range f.names {
-			rank := numberRank(h)
-			if rank < 0 {
-				continue
-			}
-			if named < 0 || rank < namedRank {
-				named, namedRank = i, rank
-			}
-			if holds := i < len(f.scores) && f.scores[i] >= 0.3; holds && (best < 0 || rank < bestRank) {
-				best, bestRank = i, rank
-			}
-		}
-	}
-	if best >= 0 {
+	named := f.bestNamed(func(int) bool { return true })
+	if best := f.bestNamed(func(i int) bool { return i < len(f.scores) && f.scores[i] >= 0.3 }); best >= 0 {
 		return best
 	}
+	best := -1
 	for i, s := range f.scores {
 		if s >= 0.5 && (best < 0 || s > f.scores[best]+0.1) {
 			best = i
@@ -187,6 +173,21 @@ func (f *finder) guessNumber() int {
 		return 0
 	}
 	return -1
+}
+
+// bestNamed is the column with the surest name for numbers among those that fit;
+// -1 if there is none.
+func (f *finder) bestNamed(fits func(column int) bool) int {
+	best, bestRank := -1, 0
+	if !f.header {
+		return best
+	}
+	for i, h := range f.names {
+		if rank := numberRank(h); rank >= 0 && fits(i) && (best < 0 || rank < bestRank) {
+			best, bestRank = i, rank
+		}
+	}
+	return best
 }
 
 // guessRef takes the best-named key column.

@@ -36,6 +36,7 @@ func FuzzOpen(f *testing.F) {
 }
 
 func drain(t *testing.T, src io.Reader) ([]got, error) {
+	t.Helper()
 	r, err := Open(src, Options{})
 	if err != nil {
 		return nil, err

@@ -76,9 +76,14 @@ func Open(src io.Reader, opt Options) (*Reader, error) {
 	}
 	r.recs.term = terminator(sample)
 	if isJSON(sample) {
-		return r, r.openJSON(sample, opt)
+		err = r.openJSON(sample, opt)
+	} else {
+		err = r.openCSV(sample, opt)
 	}
-	return r, r.openCSV(sample, opt)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Layout tells what Open found.

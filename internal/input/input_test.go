@@ -24,10 +24,10 @@ type got struct {
 	problem             string
 }
 
-func readAll(t testing.TB, src io.Reader, opt Options) ([]got, Layout) {
-	t.Helper()
+func readAll(tb testing.TB, src io.Reader, opt Options) ([]got, Layout) {
+	tb.Helper()
 	r, err := Open(src, opt)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var all []got
 	var row Row
 	for {
@@ -35,7 +35,7 @@ func readAll(t testing.TB, src io.Reader, opt Options) ([]got, Layout) {
 		if errors.Is(err, io.EOF) {
 			return all, r.Layout()
 		}
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		g := got{line: row.Line, number: string(row.Number), ref: string(row.Ref), region: row.Region, problem: row.Problem}
 		if g.problem != "" {
 			g.number = ""
@@ -245,7 +245,8 @@ func TestTruncatedGzip(t *testing.T) {
 	var z bytes.Buffer
 	zw := gzip.NewWriter(&z)
 	for i := range 200_000 {
-		fmt.Fprintf(zw, "+4915%08d\n", i*7919%100_000_000)
+		_, err := fmt.Fprintf(zw, "+4915%08d\n", i*7919%100_000_000)
+		require.NoError(t, err)
 	}
 	require.NoError(t, zw.Close())
 	r, err := Open(bytes.NewReader(z.Bytes()[:z.Len()-100]), Options{})

@@ -3,7 +3,7 @@ package input
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 )
@@ -33,13 +33,13 @@ func isJSON(sample []byte) bool {
 // openJSON finds the keys that hold number, ref and region.
 func (r *Reader) openJSON(sample []byte, opt Options) error {
 	if trim(sample)[0] == '[' {
-		return fmt.Errorf("this is a JSON array, not NDJSON: put one object on each line (jq -c '.[]' FILE)")
+		return errors.New("this is a JSON array, not NDJSON: put one object on each line (jq -c '.[]' FILE)")
 	}
 	r.layout.Format = formatJSON
 	r.recs.raw, r.recs.term = true, '\n'
 	keys, rows := sampleJSON(sample)
 	if len(keys) == 0 {
-		return fmt.Errorf("no line of the beginning is a JSON object")
+		return errors.New("no line of the beginning is a JSON object")
 	}
 	f := &finder{opt: opt, iso: r.iso, other: otherNumbers(), first: keys, rows: rows, header: true}
 	for _, k := range keys {

@@ -116,11 +116,12 @@ func answer(r *results.Result, prov *provider, a *batch.Answered[waiter]) {
 	case providers.Failed:
 		failWith(r, a.Outcome.Failure)
 	}
-	if r.Source == results.SourceUpstream {
-		r.Cost = costOf(prov, a)
+	switch r.Source {
+	case results.SourceUpstream:
+		r.Cost, r.Raw = costOf(prov, a), json.RawMessage(a.Outcome.Raw)
+	case results.SourceOffline:
 		r.Raw = json.RawMessage(a.Outcome.Raw)
-	} else if r.Source == results.SourceOffline {
-		r.Raw = json.RawMessage(a.Outcome.Raw)
+	case results.SourceCache, results.SourceShared: // paid for, and shown, elsewhere
 	}
 }
 

@@ -42,8 +42,7 @@ func (p *pipeline) causeOfDeath(j *job, decoding error) *deadCause {
 		return nil
 	}
 	reason := results.ReasonMalformed
-	var malformed *jobs.MalformedError
-	if errors.As(decoding, &malformed) {
+	if malformed, ok := errors.AsType[*jobs.MalformedError](decoding); ok {
 		reason = results.Reason(malformed.Reason)
 	}
 	return &deadCause{reason, results.CodeMalformedJob, decoding}

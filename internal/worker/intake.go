@@ -173,20 +173,23 @@ func (p *pipeline) release(batch []*job) {
 // journal any more.
 func (p *pipeline) handBack(ctx context.Context, batch []*job) {
 	var slots []*journal.Slot
+	var left []*job
 	for _, j := range batch {
 		if j.abandon() {
-			slots = append(slots, j.slot)
-			defer p.forget(j)
-			defer j.held.Release()
+			left, slots = append(left, j), append(slots, j.slot)
 		}
 	}
-	if len(slots) == 0 {
+	if len(left) == 0 {
 		return
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
 	defer cancel()
 	if err := p.journal.HandBack(stop, slots); err != nil {
-		p.log.Warn().Err(err).Int("jobs", len(slots)).Msg("the journal counts jobs handed back as claimed without progress")
+		p.log.Warn().Err(err).Int("jobs", len(left)).Msg("the journal counts jobs handed back as claimed without progress")
+	}
+	for _, j := range left {
+		j.held.Release()
+		p.forget(j)
 	}
 }
 

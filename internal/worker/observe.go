@@ -90,9 +90,9 @@ func (w *Worker) status(ctx context.Context) *Status {
 		}
 		s.Lanes = append(s.Lanes, LaneStatus{
 			Route: l.Lane.Route, Priority: l.Lane.Priority.String(), Tenant: l.Lane.Tenant, Campaign: l.Lane.Campaign,
-			Pending: int64(l.Waiting), Held: l.Held, State: state, //nolint:gosec // a count of jobs
+			Pending: int64(l.Waiting), Held: l.Held, State: state,
 		})
-		campaigns[[2]string{l.Lane.Tenant, l.Lane.Campaign}] += int64(l.Waiting) //nolint:gosec // as above
+		campaigns[[2]string{l.Lane.Tenant, l.Lane.Campaign}] += int64(l.Waiting)
 	}
 	for c, pending := range campaigns {
 		s.Campaigns = append(s.Campaigns, CampaignStatus{Tenant: c[0], Campaign: c[1], Pending: pending})

@@ -17,8 +17,7 @@ type poolPermits struct{ *keys.Pool }
 func (p poolPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
 	g, err := p.Pool.Acquire(ctx, n)
 	if err != nil {
-		var w *keys.WaitError
-		if errors.As(err, &w) {
+		if w, ok := errors.AsType[*keys.WaitError](err); ok {
 			err = waitError(w)
 		}
 		return batch.Grant{}, err

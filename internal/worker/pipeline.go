@@ -85,8 +85,8 @@ func (p *pipeline) start(stopping context.Context) {
 	}
 	for range intakes {
 		p.intake.Go(func() {
-			for batch := range p.queue {
-				p.take(stopping, batch)
+			for fetched := range p.queue {
+				p.take(stopping, fetched)
 			}
 		})
 	}
@@ -95,22 +95,22 @@ func (p *pipeline) start(stopping context.Context) {
 
 // claimed takes a fetched batch from the claimer's loop: it decodes and queues.
 func (p *pipeline) claimed(helds []*jobs.Held) {
-	batch := make([]*job, 0, len(helds))
+	fetched := make([]*job, 0, len(helds))
 	for _, h := range helds {
 		j := p.decode(h)
 		p.held.Add(int64(j.items()))
 		j.route.queued[j.priority].Add(int64(j.items()))
 		p.jobs.add(j)
 		p.metrics.JobsClaimed(h.Lane, 1)
-		batch = append(batch, j)
+		fetched = append(fetched, j)
 	}
-	p.queue <- batch
+	p.queue <- fetched
 }
 
 // take is the way of one fetched batch from claim to the packers.
-func (p *pipeline) take(stopping context.Context, batch []*job) {
-	defer p.unqueue(batch)
-	owned := p.own(stopping, batch)
+func (p *pipeline) take(stopping context.Context, fetched []*job) {
+	defer p.unqueue(fetched)
+	owned := p.own(stopping, fetched)
 	owned = p.recall(stopping, owned)
 	outs, ask := p.resolve(owned)
 	known, ask := p.answerKnown(stopping, ask)
@@ -118,8 +118,8 @@ func (p *pipeline) take(stopping context.Context, batch []*job) {
 	p.pack(ask)
 }
 
-func (p *pipeline) unqueue(batch []*job) {
-	for _, j := range batch {
+func (p *pipeline) unqueue(fetched []*job) {
+	for _, j := range fetched {
 		j.route.queued[j.priority].Add(-int64(j.items()))
 	}
 }

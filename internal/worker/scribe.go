@@ -117,11 +117,16 @@ func (s *scribe) record(shares []share, answers []cache.Entry) {
 	}
 	states, _ := s.p.journal.Settle(s.p.work, entries, answers)
 	for i := range shares {
-		switch j := shares[i].job; {
-		case states != nil && states[i] == journal.Refused:
+		state := journal.Lost // nothing was heard
+		if i < len(states) {
+			state = states[i]
+		}
+		switch j := shares[i].job; state {
+		case journal.Refused:
 			s.p.drop(j, "another worker owns the job")
-		case states == nil || states[i] == journal.Lost:
+		case journal.Lost:
 			s.lost[j] = struct{}{}
+		case journal.OK:
 		}
 	}
 	s.repair()

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -119,9 +120,9 @@ func (w *Worker) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	var errs []error
-	for i := len(w.undo) - 1; i >= 0; i-- {
-		if err := w.undo[i].f(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("close %s: %w", w.undo[i].name, err))
+	for _, c := range slices.Backward(w.undo) {
+		if err := c.f(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", c.name, err))
 		}
 	}
 	w.undo = nil

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -122,10 +123,7 @@ type fakeProvider struct {
 	calls []madeCall
 }
 
-type madeCall struct {
-	at      time.Time
-	numbers []providers.Number
-}
+type madeCall struct{ numbers []providers.Number }
 
 func (p *fakeProvider) Limits() providers.Limits {
 	return providers.Limits{MaxBatch: p.max, Timeout: 10 * time.Second}
@@ -137,7 +135,7 @@ func (p *fakeProvider) Partition(providers.Number, providers.Options) (string, *
 
 func (p *fakeProvider) Call(ctx context.Context, q providers.Query) providers.Reply {
 	p.mu.Lock()
-	p.calls = append(p.calls, madeCall{time.Now(), q.Numbers})
+	p.calls = append(p.calls, madeCall{q.Numbers})
 	p.mu.Unlock()
 	select {
 	case <-time.After(p.latency):
@@ -150,14 +148,21 @@ func (p *fakeProvider) Call(ctx context.Context, q providers.Query) providers.Re
 	return found(len(q.Numbers))
 }
 
-// sizes are how many numbers each call asked.
-func (p *fakeProvider) sizes() []int {
+// made is every call so far; calls of one moment come in any order.
+func (p *fakeProvider) made() []madeCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]int, len(p.calls))
-	for i, c := range p.calls {
+	return slices.Clone(p.calls)
+}
+
+// sizes are how many numbers each call asked, largest first.
+func (p *fakeProvider) sizes() []int {
+	made := p.made()
+	out := make([]int, len(made))
+	for i, c := range made {
 		out[i] = len(c.numbers)
 	}
+	slices.SortFunc(out, func(a, b int) int { return b - a })
 	return out
 }
 

@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,7 +61,8 @@ func TestLoopTakesThePermitFirst(t *testing.T) {
 		close(slow)
 		pass(10 * time.Millisecond)
 		require.Equal(t, []int{100, 3}, b.provider.sizes())
-		require.Equal(t, number(500), b.provider.calls[0].numbers[0].E164, "urgent ones overtake until the cut")
+		first := slices.MaxFunc(b.provider.made(), func(x, y madeCall) int { return len(x.numbers) - len(y.numbers) })
+		require.Equal(t, number(500), first.numbers[0].E164, "urgent ones overtake until the cut")
 		pass(time.Second)
 	})
 }
@@ -374,7 +376,7 @@ func TestLoopPausesAFailingProvider(t *testing.T) {
 		pass(3 * time.Second)
 		require.Equal(t, 100, b.count(Answer))
 		mu.Lock()
-		require.Equal(t, 99, calls[len(calls)-1].Answered)
+		require.True(t, slices.ContainsFunc(calls, func(c Call) bool { return c.Answered == 99 && !c.Probe }))
 		mu.Unlock()
 		usable, _ = b.loop.Usable()
 		require.True(t, usable)

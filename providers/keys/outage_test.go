@@ -133,6 +133,7 @@ func TestOutageInBubble(t *testing.T) {
 		w.setDown(false)
 		pause(t, noticed)
 		g = mustAcquire(t, p, 1)
+		pause(t, 30*time.Millisecond) // until then it is known that all permits are taken
 
 		// For longer: one more interval, for those whose leases ran out meanwhile.
 		w.setDown(true)

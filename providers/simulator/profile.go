@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -120,7 +121,7 @@ type Outage struct {
 
 // LoadProfile reads a profile from a YAML file; unknown fields are errors.
 func LoadProfile(path string) (Profile, error) {
-	body, err := os.ReadFile(path)
+	body, err := os.ReadFile(path) //nolint:gosec // the user names it
 	if err != nil {
 		return Profile{}, fmt.Errorf("simulator profile: %w", err)
 	}
@@ -139,7 +140,8 @@ func ParseProfile(body []byte) (Profile, error) {
 	if err := dec.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
 		return Profile{}, err
 	}
-	return p, p.validate()
+	err := p.validate()
+	return p, err
 }
 
 func (p *Profile) validate() error {
@@ -180,10 +182,8 @@ func keyLimits(keys []Key) []Limits {
 }
 
 func oneOf(name, got string, allowed ...string) error {
-	for _, a := range allowed {
-		if got == a {
-			return nil
-		}
+	if slices.Contains(allowed, got) {
+		return nil
 	}
 	return fmt.Errorf("%s: %q is unknown: use one of %q", name, got, allowed[1:])
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -206,11 +207,9 @@ func (c *qxtCall) answer() bool {
 func (c *qxtCall) batchReply() bool {
 	q := &c.profile.QXT
 	if q.Poison.Share > 0 || len(q.Poison.Numbers) > 0 {
-		for _, n := range c.numbers {
-			if c.profile.poisonous(n) {
-				c.wholeReason(1, "参数验证失败：手机号码无效")
-				return false
-			}
+		if slices.ContainsFunc(c.numbers, c.profile.poisonous) {
+			c.wholeReason(1, "参数验证失败：手机号码无效")
+			return false
 		}
 	}
 	order := c.order()
@@ -221,7 +220,8 @@ func (c *qxtCall) batchReply() bool {
 		}
 		b = c.appendNumber(b, n)
 	}
-	c.reply = append(b, ']')
+	b = append(b, ']')
+	c.reply = b
 	return true
 }
 

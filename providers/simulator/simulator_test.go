@@ -57,7 +57,7 @@ func do(t *testing.T, req *http.Request) (int, http.Header, string) {
 	if err != nil {
 		return 0, nil, err.Error()
 	}
-	defer resp.Body.Close()
+	defer func() { require.NoError(t, resp.Body.Close()) }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return 0, nil, err.Error()
@@ -98,7 +98,8 @@ func TestBatchTellsTheTruth(t *testing.T) {
 	for i, e := range entries {
 		truth := s.snapshot().QXTTruth(numbers[i])
 		require.Equal(t, numbers[i], e.Result.Mobile)
-		require.Equal(t, truth, Truth{Code: e.Code, Res: e.Result.Res, Area: e.Result.Area, Init: e.Result.InitIsp, Now: e.Result.NowIsp})
+		got := Truth{Code: e.Code, Res: e.Result.Res, Area: e.Result.Area, Init: e.Result.InitIsp, Now: e.Result.NowIsp}
+		require.Equal(t, truth, got)
 		seen[truth.Res]++
 	}
 	require.Len(t, seen, 3, "ported, not ported and neither must occur")
@@ -244,7 +245,7 @@ func TestRevokedKeyAndControl(t *testing.T) {
 	_, _, third := batch(t, s, testKey, mobiles(1)...)
 	require.Contains(t, third, `"code":0`, "the new profile knows every key")
 
-	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sim/numbers?at_least=2", nil)
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sim/numbers?at_least=2", http.NoBody)
 	require.NoError(t, err)
 	_, _, text := do(t, req)
 	require.JSONEq(t, `{"13900000000":2}`, text)

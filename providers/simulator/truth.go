@@ -1,5 +1,7 @@
 package simulator
 
+import "slices"
+
 // Truth is what the simulated upstream knows of a number. It depends on the
 // number and the profile alone, so a test can tell a mixed-up answer.
 type Truth struct {
@@ -51,12 +53,8 @@ func (p *Profile) QXTTruth(number string) Truth {
 }
 
 func (p *Profile) poisonous(number string) bool {
-	for _, n := range p.QXT.Poison.Numbers {
-		if n == number {
-			return true
-		}
-	}
-	return p.QXT.Poison.Share > 0 && p.draw(saltPoison, number) < p.QXT.Poison.Share
+	return slices.Contains(p.QXT.Poison.Numbers, number) ||
+		p.QXT.Poison.Share > 0 && p.draw(saltPoison, number) < p.QXT.Poison.Share
 }
 
 // draw is a share in [0,1) fixed for the number.

@@ -78,7 +78,7 @@ func CreateExporter(path string) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // phone numbers: for the owner only
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file; phone numbers are for the owner only
 	if err != nil {
 		return nil, err
 	}

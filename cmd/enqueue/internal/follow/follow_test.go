@@ -6,7 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,8 +25,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // head is a part of items [from, to) of a job.
-func head(t testing.TB, jobID string, from, to int) results.Head {
-	t.Helper()
+func head(tb testing.TB, jobID string, from, to int) results.Head {
+	tb.Helper()
 	var settled []results.Settled
 	for i := from; i < to; i++ {
 		s, _ := results.Settle(nil, jobID, &results.Result{Index: i, Number: "1", Status: results.StatusOK, Source: results.SourceCache, Cost: results.Cost{Amount: "0.1", Currency: "CNY"}})
@@ -34,7 +34,7 @@ func head(t testing.TB, jobID string, from, to int) results.Head {
 	}
 	info := results.JobInfo{ID: names.Identity{Tenant: "t", Campaign: "c", JobID: jobID}, Items: to}
 	h, err := results.ParseHead(results.BuildPart(names.Default(), info, settled).Header)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return h
 }
 
@@ -72,7 +72,7 @@ func TestTop(t *testing.T) {
 	require.Len(t, Top(m, 10), 4)
 	d := NewTally(Size{}, true).Details
 	for i := range 2 * maxNames {
-		d.AddResult(&results.Result{Lookup: &results.Lookup{CurrentCarrier: results.Carrier{Name: fmt.Sprint(i)}}})
+		d.AddResult(&results.Result{Lookup: &results.Lookup{CurrentCarrier: results.Carrier{Name: strconv.Itoa(i)}}})
 	}
 	require.Len(t, d.Carriers, maxNames+1)
 	require.EqualValues(t, maxNames, d.Carriers[otherNames])
@@ -134,15 +134,15 @@ type bundle struct {
 	from Campaign
 }
 
-func setup(t testing.TB) *bundle {
-	t.Helper()
-	b := &bundle{srv: embeddedtest.RunNATS(t)}
+func setup(tb testing.TB) *bundle {
+	tb.Helper()
+	b := &bundle{srv: embeddedtest.RunNATS(tb)}
 	var err error
 	b.js, err = jetstream.New(b.srv.Connect())
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	n := names.Default()
-	_, err = b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: n.ResultsStream(), Subjects: []string{"lookup.results.>"}})
-	require.NoError(t, err)
+	_, err = b.js.CreateStream(tb.Context(), jetstream.StreamConfig{Name: n.ResultsStream(), Subjects: []string{"lookup.results.>"}})
+	require.NoError(tb, err)
 	b.from = Campaign{Reader: results.NewReader(b.js, n), Stream: n.ResultsStream(), Tenant: "t", Name: "c", ResultsMessage: func(context.Context, uint64) ([]byte, error) {
 		return nil, jobs.ErrHidden
 	}}
@@ -150,8 +150,8 @@ func setup(t testing.TB) *bundle {
 }
 
 // answer stores the results of items [from, to) of job index.
-func (b *bundle) answer(t testing.TB, index uint64, from, to int, status results.Status) {
-	t.Helper()
+func (b *bundle) answer(tb testing.TB, index uint64, from, to int, status results.Status) {
+	tb.Helper()
 	id := jobs.JobID("s", "c", index)
 	var settled []results.Settled
 	for i := from; i < to; i++ {
@@ -160,8 +160,8 @@ func (b *bundle) answer(t testing.TB, index uint64, from, to int, status results
 	}
 	info := results.JobInfo{ID: names.Identity{Tenant: "t", Campaign: "c", JobID: id}, Items: to}
 	m := results.BuildPart(names.Default(), info, settled)
-	_, err := b.js.PublishMsg(t.Context(), m)
-	require.NoError(t, err)
+	_, err := b.js.PublishMsg(tb.Context(), m)
+	require.NoError(tb, err)
 }
 
 // A wait goes on over a restart of the server and ends with the last answer.
@@ -248,7 +248,7 @@ func TestStatusWithoutReasons(t *testing.T) {
 	require.True(t, st.Sampled)
 	require.Empty(t, st.Reasons)
 	require.InDelta(t, 10, st.PerSecond, 1)
-	require.Equal(t, SizeOf(&jobs.Campaign{}), Size{})
+	require.Equal(t, Size{}, SizeOf(&jobs.Campaign{}))
 	require.Equal(t, Size{Jobs: 3, JobSize: 10}, SizeOf(&jobs.Campaign{SealedAt: time.Now(), Jobs: 3, Source: &jobs.Source{Options: map[string]string{"job-size": "10"}}}))
 	require.Equal(t, Size{}, SizeOf(&jobs.Campaign{SealedAt: time.Now(), Source: &jobs.Source{Options: map[string]string{"job-size": "x"}}}))
 }

@@ -78,7 +78,7 @@ func (t *Tally) AddHead(h *results.Head) {
 // mark notes the items of a part and returns how many of them are new.
 func (t *Tally) mark(h *results.Head) int64 {
 	index, ok := jobs.JobIndex(h.ID.JobID)
-	if !ok || t.size.JobSize <= 0 || index >= uint64(max(t.size.Jobs, 0)) { //nolint:gosec // not negative
+	if !ok || t.size.JobSize <= 0 || index >= uint64(max(t.size.Jobs, 0)) {
 		return int64(h.Items.Count())
 	}
 	var fresh int64
@@ -87,7 +87,7 @@ func (t *Tally) mark(h *results.Head) int64 {
 			fresh++ // not of our making
 			continue
 		}
-		at := int64(index)*t.size.JobSize + int64(item) //nolint:gosec // below Jobs
+		at := int64(index)*t.size.JobSize + int64(item)
 		word, bit := int(at/64), uint64(1)<<(at%64)
 		for len(t.seen) <= word {
 			t.seen = append(t.seen, 0)

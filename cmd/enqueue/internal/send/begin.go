@@ -34,7 +34,7 @@ func (s *Sender) options() map[string]string {
 
 // begin creates the campaign's record or finds out where an earlier run stopped.
 // It is called with the first job, so that input without any leaves no record.
-func (r *run) begin() error {
+func (r *run) begin(ctx context.Context) error {
 	s, lane := r.s, r.s.lane
 	source := &jobs.Source{Name: s.src.name, SHA256: s.src.sum, Options: s.options()}
 	if s.src.isStream() {
@@ -44,12 +44,12 @@ func (r *run) begin() error {
 	if s.cfg.Shared.Callback != "" {
 		c.Callback = &jobs.Callback{URL: s.cfg.Shared.Callback}
 	}
-	rec, err := r.create(&c)
+	rec, err := r.create(ctx, &c)
 	if err != nil {
 		return err
 	}
 	if rec != nil {
-		if err := r.resume(rec); err != nil {
+		if err := r.resume(ctx, rec); err != nil {
 			return err
 		}
 		source = rec.Source
@@ -63,24 +63,24 @@ func (r *run) begin() error {
 	}
 	r.pub = jobs.NewPublisher(jobs.PublisherConfig{Names: s.cfg.Names, Lane: lane, Confirm: r.to.Confirm}, r.from)
 	s.progress.publisher.Store(r.pub)
-	r.saver = startSaver(r.ctx, r.cancel, saverConfig{
+	r.saver = startSaver(ctx, r.cancel, saverConfig{
 		campaigns: r.to.Campaigns, tenant: lane.Tenant, campaign: lane.Campaign, checkpoint: r.pub.Checkpoint, notice: s.notice,
 	})
 	return nil
 }
 
 // create writes the first record; if there is one already it returns that.
-func (r *run) create(c *jobs.Campaign) (*jobs.Record, error) {
+func (r *run) create(ctx context.Context, c *jobs.Campaign) (*jobs.Record, error) {
 	lane := r.s.lane
 	for {
-		rec, err := r.to.Campaigns.Get(r.ctx, lane.Tenant, lane.Campaign)
+		rec, err := r.to.Campaigns.Get(ctx, lane.Tenant, lane.Campaign)
 		if err == nil {
 			return &rec, nil
 		}
 		if !errors.Is(err, jobs.ErrNoCampaign) {
 			return nil, err
 		}
-		_, err = r.to.Campaigns.Put(r.ctx, lane.Tenant, lane.Campaign, c, rec.Revision)
+		_, err = r.to.Campaigns.Put(ctx, lane.Tenant, lane.Campaign, c, rec.Revision)
 		if !errors.Is(err, jobs.ErrCampaignChanged) {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (r *run) create(c *jobs.Campaign) (*jobs.Record, error) {
 
 // resume checks that the record is of the same source and options, and collects
 // what is stored behind its checkpoint.
-func (r *run) resume(rec *jobs.Record) error {
+func (r *run) resume(ctx context.Context, rec *jobs.Record) error {
 	name := r.s.lane.Campaign
 	if rec.Source == nil {
 		return fmt.Errorf("campaign %s exists and was not made by enqueue send: use another --campaign", name)
@@ -108,7 +108,7 @@ func (r *run) resume(rec *jobs.Record) error {
 		return nil
 	}
 	r.s.notice(fmt.Sprintf("campaign %s was begun %s: continuing behind job %d", name, rec.CreatedAt.Local().Format("2006-01-02 15:04:05"), r.from.Published))
-	return r.findStored(rec)
+	return r.findStored(ctx, rec)
 }
 
 // sameSource says what differs between the record's source and this one.
@@ -132,7 +132,7 @@ func (r *run) sameSource(was *jobs.Source) error {
 // findStored collects the jobs behind the checkpoint that are stored all the
 // same: those that wait in the jobs stream, then those that have results (in this
 // order, so that a job answered meanwhile is not missed).
-func (r *run) findStored(rec *jobs.Record) error {
+func (r *run) findStored(ctx context.Context, rec *jobs.Record) error {
 	lane := r.s.lane
 	seed := cmp.Or(rec.Source.Seed, rec.Source.SHA256)
 	r.stored = map[uint64]struct{}{}
@@ -141,11 +141,11 @@ func (r *run) findStored(rec *jobs.Record) error {
 			r.stored[i] = struct{}{}
 		}
 	}
-	err := jobs.WaitingJobs(r.ctx, r.to.Campaigns, lane.Tenant, lane.Campaign, r.from.After+1, visit)
+	err := jobs.WaitingJobs(ctx, r.to.Campaigns, lane.Tenant, lane.Campaign, r.from.After+1, visit)
 	if err == nil && r.to.Answered != nil {
-		err = r.to.Answered(r.ctx, visit)
+		err = r.to.Answered(ctx, visit)
 	}
-	if err != nil && r.ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return err
 	}
 	if err != nil {
@@ -155,15 +155,15 @@ func (r *run) findStored(rec *jobs.Record) error {
 }
 
 // job publishes the next job, unless it is stored already. The builder calls it.
-func (r *run) job(region string, d *jobs.Draft) error {
+func (r *run) job(ctx context.Context, region string, d *jobs.Draft) error {
 	if !r.begun {
-		if err := r.begin(); err != nil {
+		if err := r.begin(ctx); err != nil {
 			return err
 		}
 		r.begun = true
 	}
 	c := &r.s.progress
-	index := uint64(c.jobs.Load()) //nolint:gosec // never negative
+	index := uint64(c.jobs.Load())
 	if index >= jobs.MaxJobs {
 		return fmt.Errorf("more than %d jobs: use a larger --job-size or several campaigns", jobs.MaxJobs)
 	}
@@ -185,7 +185,7 @@ func (r *run) job(region string, d *jobs.Draft) error {
 		r.pub.Skip(out)
 		return nil
 	}
-	return r.pub.Publish(r.ctx, out)
+	return r.pub.Publish(ctx, out)
 }
 
 // sameMark compares a stream that is sent again with what was sent of it.

@@ -26,13 +26,16 @@ func openRejects(path string) (*rejects, error) {
 	if path == "" {
 		return r, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // phone numbers: for the owner only
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // the user names the file; phone numbers are for the owner only
 	if err != nil {
 		return nil, fmt.Errorf("--rejects: %w", err)
 	}
 	r.f, r.buf = f, bufio.NewWriter(f)
 	r.w = csv.NewWriter(r.buf)
-	return r, r.write("line", "reason", "text", "file")
+	if err := r.write("line", "reason", "text", "file"); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *rejects) add(file string, line int64, reason string, text []byte) error {

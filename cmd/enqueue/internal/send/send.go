@@ -103,7 +103,7 @@ func (s *Sender) Progress() Progress {
 		Rejects: c.rejects.Load(), Jobs: c.jobs.Load(), Skipped: c.skipped.Load(),
 	}
 	if pub := c.publisher.Load(); pub != nil {
-		p.Stored = int64(pub.Checkpoint().Published) //nolint:gosec // at most MaxJobs
+		p.Stored = int64(pub.Checkpoint().Published)
 	}
 	return p
 }
@@ -141,11 +141,11 @@ const flushTime = 5 * time.Second
 func (s *Sender) Run(ctx context.Context, to NATS) (Summary, error) {
 	started := time.Now()
 	r := &run{s: s, to: to, sum: Summary{Campaign: s.lane.Campaign, Reasons: map[string]int64{}, Started: started.UTC()}}
-	r.build = &builder{size: s.cfg.JobSize, region: s.cfg.Shared.Region, drafts: map[string]*jobs.Draft{}, cut: r.job}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
-	r.ctx = ctx
-	err := r.all()
+	r.build = &builder{size: s.cfg.JobSize, region: s.cfg.Shared.Region, drafts: map[string]*jobs.Draft{}}
+	r.build.cut = func(region string, d *jobs.Draft) error { return r.job(ctx, region, d) }
+	err := r.all(ctx)
 	c := &s.progress
 	r.sum.Lines, r.sum.Numbers, r.sum.Jobs = c.lines.Load(), c.numbers.Load(), c.jobs.Load()
 	r.sum.Rejects, r.sum.Resumed = c.rejects.Load(), c.skipped.Load()
@@ -157,7 +157,6 @@ func (s *Sender) Run(ctx context.Context, to NATS) (Summary, error) {
 type run struct {
 	s      *Sender
 	to     NATS
-	ctx    context.Context //nolint:containedctx // the run is the call; it ends with it
 	cancel context.CancelCauseFunc
 	build  *builder
 	bad    *rejects
@@ -174,55 +173,55 @@ type run struct {
 }
 
 // all is the whole run: read, publish, wait, seal.
-func (r *run) all() (err error) {
+func (r *run) all(ctx context.Context) (err error) {
 	if r.bad, err = openRejects(r.s.cfg.Rejects); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.bad.close()) }()
-	err = r.readAll()
+	err = r.readAll(ctx)
 	switch {
 	case r.pub != nil:
 	case err != nil:
-		return r.cause(err)
+		return cause(ctx, err)
 	case r.sealed:
 		return nil
 	default:
 		return ErrNoNumbers
 	}
-	return r.finish(err)
+	return r.finish(ctx, err)
 }
 
 // cause prefers the reason for which the context was ended to the error that this
 // led to, and names an interruption by the user as such.
-func (r *run) cause(err error) error {
-	if r.ctx.Err() == nil {
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
 		return err
 	}
-	if cause := context.Cause(r.ctx); !errors.Is(cause, context.Canceled) {
-		return cause
+	if why := context.Cause(ctx); !errors.Is(why, context.Canceled) {
+		return why
 	}
 	return ErrStopped
 }
 
 // finish waits for what was published, notes it, and seals the campaign unless
 // reading ended with an error.
-func (r *run) finish(err error) error {
-	wait := r.ctx
+func (r *run) finish(ctx context.Context, err error) error {
+	wait := ctx
 	if err != nil {
-		err = r.cause(err)
+		err = cause(ctx, err)
 		var done context.CancelFunc
-		wait, done = context.WithTimeout(context.WithoutCancel(r.ctx), flushTime)
+		wait, done = context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 		defer done()
 	}
 	flushErr := r.pub.Flush(wait)
 	if err == nil && flushErr == nil {
-		flushErr = r.ctx.Err() // Ctrl-C also ends what feeds a pipe: its end is none
+		flushErr = ctx.Err() // Ctrl-C also ends what feeds a pipe: its end is none
 	}
 	if err == nil && flushErr != nil {
-		err = r.cause(flushErr)
+		err = cause(ctx, flushErr)
 	}
 	r.saver.stop()
-	last, done := context.WithTimeout(context.WithoutCancel(r.ctx), flushTime)
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer done()
 	if err != nil {
 		return errors.Join(err, r.saver.save(last))
@@ -231,9 +230,9 @@ func (r *run) finish(err error) error {
 }
 
 // readAll reads every file and cuts the last jobs.
-func (r *run) readAll() error {
+func (r *run) readAll(ctx context.Context) error {
 	for i := range r.s.src.paths {
-		if err := r.readFile(i); err != nil {
+		if err := r.readFile(ctx, i); err != nil {
 			return err
 		}
 	}
@@ -244,14 +243,14 @@ func (r *run) readAll() error {
 }
 
 // readFile feeds one file to the builder.
-func (r *run) readFile(i int) error {
+func (r *run) readFile(ctx context.Context, i int) error {
 	path := r.s.src.paths[i]
 	f, err := r.s.src.open(i)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	in, err := input.Open(ctxReader{ctx: r.ctx, r: f}, r.s.cfg.Input)
+	defer func() { _ = f.Close() }() // it was only read
+	in, err := input.Open(ctxReader{ctx: ctx, r: f}, r.s.cfg.Input)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

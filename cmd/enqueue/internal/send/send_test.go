@@ -58,13 +58,13 @@ func (n *notices) String() string {
 	return strings.Join(n.all, "\n")
 }
 
-func setup(t testing.TB, change func(*jetstream.StreamConfig)) *bundle {
-	t.Helper()
-	b := &bundle{srv: embeddedtest.RunNATS(t), notices: &notices{}}
+func setup(tb testing.TB, change func(*jetstream.StreamConfig)) *bundle {
+	tb.Helper()
+	b := &bundle{srv: embeddedtest.RunNATS(tb), notices: &notices{}}
 	b.nc = b.srv.Connect()
 	var err error
 	b.js, err = jetstream.New(b.nc)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cfg := jetstream.StreamConfig{
 		Name: names.Default().JobsStream(), Subjects: []string{names.Default().JobsWildcard()}, Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardNew, Duplicates: 10 * time.Minute,
@@ -72,20 +72,20 @@ func setup(t testing.TB, change func(*jetstream.StreamConfig)) *bundle {
 	if change != nil {
 		change(&cfg)
 	}
-	b.stream, err = b.js.CreateStream(t.Context(), cfg)
-	require.NoError(t, err)
-	_, err = b.js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: names.Default().CampaignsBucket(), History: 5})
-	require.NoError(t, err)
-	b.to = b.nats(t)
+	b.stream, err = b.js.CreateStream(tb.Context(), cfg)
+	require.NoError(tb, err)
+	_, err = b.js.CreateKeyValue(tb.Context(), jetstream.KeyValueConfig{Bucket: names.Default().CampaignsBucket(), History: 5})
+	require.NoError(tb, err)
+	b.to = b.nats(tb)
 	return b
 }
 
 // nats is what one sender needs; every run of a test has its own.
-func (b *bundle) nats(t testing.TB) NATS {
-	t.Helper()
+func (b *bundle) nats(tb testing.TB) NATS {
+	tb.Helper()
 	c, err := confirm.New(b.nc, confirm.Options{Resend: 5 * time.Second}) // rather late than into a window that forgets in 100 ms
-	require.NoError(t, err)
-	t.Cleanup(c.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(c.Close)
 	return NATS{Campaigns: jobs.NewCampaigns(b.nc, names.Default(), ""), Confirm: c}
 }
 
@@ -98,11 +98,11 @@ func (b *bundle) config(path string) Config {
 }
 
 // run sends with cfg and returns what Run did.
-func (b *bundle) run(t testing.TB, cfg Config) (Summary, error) {
-	t.Helper()
-	s, err := New(t.Context(), cfg)
-	require.NoError(t, err)
-	return s.Run(t.Context(), b.to)
+func (b *bundle) run(tb testing.TB, cfg Config) (Summary, error) {
+	tb.Helper()
+	s, err := New(tb.Context(), cfg)
+	require.NoError(tb, err)
+	return s.Run(tb.Context(), b.to)
 }
 
 type sentItem struct {
@@ -123,23 +123,23 @@ type sentJob struct {
 
 // stored reads the jobs in the stream and checks that each is well-formed and
 // stands there once.
-func (b *bundle) stored(t testing.TB) []sentJob {
-	t.Helper()
-	info, err := b.stream.Info(t.Context())
-	require.NoError(t, err)
+func (b *bundle) stored(tb testing.TB) []sentJob {
+	tb.Helper()
+	info, err := b.stream.Info(tb.Context())
+	require.NoError(tb, err)
 	var all []sentJob
 	seen := map[string]bool{}
 	for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
-		m, err := b.stream.GetMsg(t.Context(), seq)
+		m, err := b.stream.GetMsg(tb.Context(), seq)
 		if err != nil {
 			continue // answered and gone
 		}
 		var j sentJob
-		require.NoError(t, json.Unmarshal(m.Data, &j))
+		require.NoError(tb, json.Unmarshal(m.Data, &j))
 		_, err = jobs.Decode(m.Data)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		j.subject, j.msgID = m.Subject, m.Header.Get("Nats-Msg-Id")
-		require.False(t, seen[j.msgID], "job %s is stored twice", j.msgID)
+		require.False(tb, seen[j.msgID], "job %s is stored twice", j.msgID)
 		seen[j.msgID] = true
 		all = append(all, j)
 	}
@@ -157,17 +157,17 @@ func numbersOf(all []sentJob) map[string]int {
 	return count
 }
 
-func (b *bundle) record(t testing.TB, campaign string) jobs.Record {
-	t.Helper()
-	rec, err := b.to.Campaigns.Get(t.Context(), "acme", campaign)
-	require.NoError(t, err)
+func (b *bundle) record(tb testing.TB, campaign string) jobs.Record {
+	tb.Helper()
+	rec, err := b.to.Campaigns.Get(tb.Context(), "acme", campaign)
+	require.NoError(tb, err)
 	return rec
 }
 
-func write(t testing.TB, name, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+func write(tb testing.TB, name, text string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
+	require.NoError(tb, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -227,7 +227,7 @@ func TestSend(t *testing.T) {
 
 	f, err := os.Open(cfg.Rejects)
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(f).ReadAll()
 	require.NoError(t, err)
 	require.Equal(t, [][]string{{"line", "reason", "text", "file"}, {"27", "no digits", "none,x", path}, {"28", "empty", ",y", path}}, rows)
@@ -485,17 +485,17 @@ func TestResumeBehindAStaleCheckpoint(t *testing.T) {
 }
 
 // waitForForgetting waits until JetStream takes an id a second time.
-func (b *bundle) waitForForgetting(t testing.TB) {
-	t.Helper()
+func (b *bundle) waitForForgetting(tb testing.TB) {
+	tb.Helper()
 	m := nats.NewMsg("lookup.jobs.x.bulk.other.c")
 	m.Header.Set("Nats-Msg-Id", "probe")
 	taken := 0
-	require.Eventually(t, func() bool {
-		ack, err := b.js.PublishMsg(t.Context(), m)
+	require.Eventually(tb, func() bool {
+		ack, err := b.js.PublishMsg(tb.Context(), m)
 		if err != nil || ack.Duplicate {
 			return false
 		}
-		require.NoError(t, b.stream.DeleteMsg(t.Context(), ack.Sequence))
+		require.NoError(tb, b.stream.DeleteMsg(tb.Context(), ack.Sequence))
 		taken++
 		return taken == 2
 	}, 10*time.Second, 50*time.Millisecond)
@@ -508,8 +508,10 @@ func TestCancelledWhileSending(t *testing.T) {
 	cfg := b.config(write(t, "a.csv", lines(5000)))
 	cfg.Lane.Campaign = "c"
 	done := make(chan error, 1)
+	s, err := New(t.Context(), cfg)
+	require.NoError(t, err)
 	go func() {
-		_, err := b.run(t, cfg)
+		_, err := s.Run(t.Context(), b.to)
 		done <- err
 	}()
 	require.Eventually(t, func() bool {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,9 +83,7 @@ func (u *UI) Event(name string, fields map[string]any) {
 // event is Event with u.mu held.
 func (u *UI) event(name string, fields map[string]any) {
 	all := map[string]any{"event": name}
-	for k, v := range fields {
-		all[k] = v
-	}
+	maps.Copy(all, fields)
 	b, err := json.Marshal(all)
 	if err != nil { // a field that has no JSON form; there is none
 		b = []byte(`{"event":"` + name + `"}`)
@@ -136,9 +135,7 @@ func (u *UI) show(s State) {
 	switch {
 	case u.opt.JSON != nil:
 		fields := map[string]any{"phase": s.Phase, "done": s.Done, "total": s.Total}
-		for k, v := range s.Fields {
-			fields[k] = v
-		}
+		maps.Copy(fields, s.Fields)
 		u.event("progress", fields)
 	case u.opt.Terminal:
 		if u.bar == nil {

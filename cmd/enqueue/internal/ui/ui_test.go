@@ -35,6 +35,7 @@ func (b *buffer) String() string {
 
 // watch runs a meter over 12 simulated seconds.
 func watch(t *testing.T, opt Options) {
+	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		u := New(opt)
 		u.Notice("hello")
