@@ -87,7 +87,7 @@ func (s *Campaigns) Get(ctx context.Context, tenant, campaign string) (Record, e
 
 // older returns the newest readable version before revision.
 func (s *Campaigns) older(ctx context.Context, subject string, revision uint64) (Record, error) {
-	best, err := Record{}, error(ErrNoCampaign)
+	best, err := Record{}, ErrNoCampaign
 	seq := uint64(1)
 	for range maxHistory {
 		body, jsonErr := json.Marshal(map[string]any{"seq": seq, "next_by_subj": subject})

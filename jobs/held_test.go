@@ -102,12 +102,12 @@ func TestHeartbeatsKeepJobs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish(testLane("acme", "c1"), "j", 50, 1)
-	c := r.claim(Config{AckWait: 600 * time.Millisecond, Poll: 50 * time.Millisecond}, newDemand(1000))
+	c := r.claim(Config{AckWait: 3 * time.Second, Poll: 50 * time.Millisecond}, newDemand(1000))
 	var held []*Held
 	for range 50 {
 		held = append(held, c.next())
 	}
-	c.none(1500 * time.Millisecond)
+	c.none(4500 * time.Millisecond)
 	require.Zero(t, c.Status().Redeliveries)
 	for _, h := range held {
 		require.True(t, h.Fresh())
@@ -122,7 +122,7 @@ func TestHeartbeatsGoOnAfterRun(t *testing.T) {
 	r.publish(testLane("acme", "c1"), "j", 1, 1)
 	nc, js := r.connect()
 	c := NewClaimer(nc, js, Config{
-		Names: r.n, Demand: newDemand(10), AckWait: 600 * time.Millisecond,
+		Names: r.n, Demand: newDemand(10), AckWait: 3 * time.Second,
 		Confirm: newTestConfirmer(t, nc),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -133,7 +133,7 @@ func TestHeartbeatsGoOnAfterRun(t *testing.T) {
 	cancel()
 	require.NoError(t, <-ended)
 	other := r.claim(Config{Poll: 50 * time.Millisecond}, newDemand(10))
-	other.none(1200 * time.Millisecond)
+	other.none(4500 * time.Millisecond)
 	require.True(t, h.Fresh())
 	done := make(chan error, 1)
 	h.Ack(func(err error) { done <- err })
@@ -148,13 +148,13 @@ func TestStalledHeartbeatsMakeJobsStale(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.publish(testLane("acme", "c1"), "j", 1, 1)
-	c := r.claim(Config{AckWait: 600 * time.Millisecond, Poll: 50 * time.Millisecond}, newDemand(100))
+	c := r.claim(Config{AckWait: 2 * time.Second, Poll: 50 * time.Millisecond}, newDemand(100))
 	h := c.next()
 	require.True(t, h.Fresh())
 	r.Stop()
 	eventually(t, "stale without heartbeats", func() bool { return !h.Fresh() })
 	r.Start()
-	eventually(t, "heartbeats again", func() bool { return time.Duration(c.now()-h.beat.Load()) < 300*time.Millisecond })
+	eventually(t, "heartbeats again", func() bool { return time.Duration(c.now()-h.beat.Load()) < time.Second })
 	require.False(t, h.Fresh(), "a later heartbeat must not hide the gap")
 	h.Reclaimed(time.Now())
 	require.True(t, h.Fresh())

@@ -151,7 +151,7 @@ func (lp *loop) schedule(now int64) {
 			higher += c.inflight
 			if len(c.ring) > 0 {
 				room := float64(lp.c.cfg.Demand.Room(route, p)) - higher
-				higher += lp.fill(c, room, now)
+				higher += lp.fill(c, room, now) + c.coming(now)
 			}
 			if p == names.Bulk {
 				break

@@ -238,6 +238,29 @@ func (c *class) newRound(quantum float64, now int64) {
 	c.cur = (c.cur + 1) % len(c.ring)
 }
 
+// coming is what lanes of c, whose answers are awaited, have besides what they
+// were asked for: room to keep for them.
+func (c *class) coming(now int64) (items float64) {
+	for _, tn := range c.ring {
+		for _, l := range tn.active {
+			if !l.answering(now) {
+				continue
+			}
+			left := float64(l.avail)
+			if l.pulling {
+				left -= float64(l.pull.n - l.pull.got)
+			}
+			items += max(left, 0) * max(l.average, 1)
+		}
+	}
+	return items
+}
+
+// answering tells whether an answer of the server is awaited and due soon.
+func (l *lane) answering(now int64) bool {
+	return (l.pulling || l.creating) && now-l.pulledAt < answerSoon
+}
+
 // roundsOf is how many shares bring a deficit above zero.
 func roundsOf(deficit, share float64) float64 { return math.Floor(max(-deficit, 0)/share) + 1 }
 
@@ -249,7 +272,7 @@ func (tn *tenant) next(quantum float64, now int64) (_ *lane, pulling bool) {
 	for i := range tn.active {
 		at := (tn.cur + i) % len(tn.active)
 		l := tn.active[at]
-		soon := (l.pulling || l.creating) && now-l.pulledAt < answerSoon
+		soon := l.answering(now)
 		pulling = pulling || soon
 		switch busy := l.busy(now); {
 		case !busy && l.deficit > 0 && first == nil:

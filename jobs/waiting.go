@@ -26,10 +26,10 @@ const codeNoMessage = 10037
 // and not yet answered, from a sequence of the stream on. It asks for one message
 // at a time (0.1 to 0.2 ms), so it is for the short end of a stream. ErrHidden if
 // the rights do not allow it.
-func WaitingJobs(ctx context.Context, c *Campaigns, tenant, campaign string, from uint64, visit func(jobID string)) error {
+func (s *Campaigns) WaitingJobs(ctx context.Context, tenant, campaign string, from uint64, visit func(jobID string)) error {
 	seq := max(from, 1)
 	for {
-		id, at, err := c.nextJob(ctx, tenant, campaign, seq)
+		id, at, err := s.nextJob(ctx, tenant, campaign, seq)
 		if err != nil || at == 0 {
 			return err
 		}

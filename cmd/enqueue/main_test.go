@@ -205,6 +205,7 @@ func (b *bundle) work(tb testing.TB) *fakeWorker {
 }
 
 func (w *fakeWorker) answer(tb testing.TB, b *bundle, m jetstream.Msg) {
+	tb.Helper()
 	var job struct {
 		ID    string
 		Items []struct {

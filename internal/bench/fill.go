@@ -67,7 +67,7 @@ func fill(ctx context.Context, js jetstream.JetStream, nm names.Names, lane name
 		f, err := js.PublishMsgAsync(&nats.Msg{
 			Subject: nm.JobsSubject(lane), Data: l.body(nil, job),
 			Header: nats.Header{nats.MsgIdHdr: {lane.Tenant + "." + lane.Campaign + "." + jobID(job)}},
-		})
+		}, jetstream.WithStallWait(patience))
 		if err != nil {
 			return err
 		}

@@ -184,7 +184,7 @@ func (m *minimal) answer(ctx context.Context, jobs []minimalJob) error {
 			"Nats-Msg-Id":    {m.lane.Tenant + "." + m.lane.Campaign + "." + job.ID + ".0"},
 			"Lookup-Version": {"1"},
 		}}
-		f, err := m.js.PublishMsgAsync(msg)
+		f, err := m.js.PublishMsgAsync(msg, jetstream.WithStallWait(time.Minute))
 		if err != nil {
 			return err
 		}

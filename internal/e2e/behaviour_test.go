@@ -88,7 +88,7 @@ func newHouse(t *testing.T, profile, tenants string) *house {
 	cfg, err := worker.LoadConfig(file, func(string) (string, bool) { return "", false }, types())
 	require.NoError(t, err)
 	w, err := worker.New(t.Context(), worker.Options{
-		Config: cfg, ID: "house", Version: "e2e", AckWait: ackWait, Lease: lease, Log: zerolog.New(h.log),
+		Config: cfg, ID: "house", Version: "e2e", AckWait: ackWait, Lease: lease, Unserved: unserved, Log: zerolog.New(h.log),
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())

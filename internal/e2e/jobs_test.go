@@ -114,6 +114,27 @@ func TestUnknownTenant(t *testing.T) {
 	require.Equal(t, results.StatusOK, h.results(2)["x.0"].Status)
 }
 
+func TestUnknownRoute(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "", "")
+	h.send("nobody", `{"id":"x","items":`+items(0, 2)+`}`)
+	h.dead("unknown_route", tenant)
+	require.Equal(t, results.StatusFailed, h.results(2)["x.1"].Status)
+	s, err := h.js.Stream(t.Context(), names.Default().EventsStream())
+	require.NoError(t, err)
+	_, err = s.GetLastMsgForSubject(t.Context(), names.Default().EventSubject(tenant, campaign, results.EventRouteUnserved))
+	require.NoError(t, err, "the event comes before the death")
+}
+
+func TestUnreadableSubject(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "", "")
+	_, err := h.js.Publish(t.Context(), "lookup.jobs.cn.urgent.acme.faults", []byte(`{"id":"x","items":`+items(0, 2)+`}`))
+	require.NoError(t, err)
+	require.Equal(t, "lookup.jobs.cn.urgent.acme.faults", h.dead("bad_subject", names.SystemTenant).Header.Get(results.HeaderSubject))
+	h.empty()
+}
+
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "", "")

@@ -28,8 +28,9 @@ const (
 
 // Faults heal in seconds here, not in half minutes: the same rules, shorter.
 const (
-	ackWait = 3 * time.Second
-	lease   = 1500 * time.Millisecond
+	ackWait  = 3 * time.Second
+	lease    = 1500 * time.Millisecond
+	unserved = 3 * time.Second
 )
 
 func TestMain(m *testing.M) {

@@ -257,7 +257,7 @@ func (w *Worker) buildClaimer(context.Context) error {
 	w.claimer = jobs.NewClaimer(w.nc, w.js, jobs.Config{
 		Names: w.cfg.Names(), Demand: demand{w.pipeline}, Confirm: w.confirm, Log: w.log,
 		LanesActive: w.cfg.Claim.LanesActive, LanesMax: w.cfg.Claim.LanesMax, AckWait: w.opt.AckWait,
-		Served: w.registry.Serves, Orphan: w.orphan,
+		Served: w.registry.Serves, Orphan: w.orphan, OrphanAfter: w.opt.Unserved / 10, UnservedAfter: w.opt.Unserved,
 	})
 	return nil
 }

@@ -36,9 +36,10 @@ type Options struct {
 	Grace time.Duration
 	// AckWait is how long JetStream waits for a sign of life of a claimed job: how
 	// long the jobs of a worker that died rest (default 30 s). Lease is how long
-	// its permits outlive it (default 15 s). The same for the whole fleet; fault
-	// tests shorten both.
-	AckWait, Lease time.Duration
+	// its permits outlive it (default 15 s). Unserved is after how long jobs of a
+	// route that nobody serves are dead (default 10 min), with an event after a
+	// tenth of it. The same for the whole fleet; fault tests shorten them.
+	AckWait, Lease, Unserved time.Duration
 }
 
 // EmbeddedOptions say where the embedded servers keep their data.
@@ -50,8 +51,9 @@ type EmbeddedOptions struct {
 }
 
 const (
-	defaultGrace   = 30 * time.Second
-	defaultAckWait = 30 * time.Second
+	defaultGrace    = 30 * time.Second
+	defaultAckWait  = 30 * time.Second
+	defaultUnserved = 10 * time.Minute
 )
 
 // Worker is one process of the fleet.
@@ -93,6 +95,9 @@ func New(ctx context.Context, opt Options) (*Worker, error) {
 	}
 	if opt.AckWait == 0 {
 		opt.AckWait = defaultAckWait
+	}
+	if opt.Unserved == 0 {
+		opt.Unserved = defaultUnserved
 	}
 	w := &Worker{opt: opt, cfg: opt.Config, log: opt.Log, born: time.Now()}
 	w.state.set("starting")

@@ -23,7 +23,16 @@ import (
 	"github.com/lookupq/lookupq/providers/keys"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
+	goleak.VerifyTestMain(m)
+}
+
+// quiet drops what go-redis has to say about the outages that the tests make.
+type quiet struct{}
+
+// Printf implements go-redis' logger.
+func (quiet) Printf(context.Context, string, ...any) {}
 
 const (
 	// Tests in real time use short leases.
@@ -32,6 +41,13 @@ const (
 	// patience is for what must happen, on a busy machine.
 	patience = 25 * time.Second
 )
+
+// tb is what helpers need of a test, be it *testing.T or *rapid.T.
+type tb interface {
+	require.TestingT
+	Helper()
+	Context() context.Context
+}
 
 // onBoth runs a test on a real Redis and on miniredis.
 func onBoth(t *testing.T, test func(t *testing.T, r *embeddedtest.Redis)) {
@@ -108,7 +124,7 @@ func ageEpoch(t testing.TB, rdb redis.UniversalClient) {
 }
 
 // pause waits for d.
-func pause(t testing.TB, d time.Duration) {
+func pause(t tb, d time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -119,7 +135,7 @@ func pause(t testing.TB, d time.Duration) {
 }
 
 // mustWait asserts that no permit is given, for that reason.
-func mustWait(t testing.TB, p *keys.Pool, most int, why keys.Reason) *keys.WaitError {
+func mustWait(t tb, p *keys.Pool, most int, why keys.Reason) *keys.WaitError {
 	t.Helper()
 	g, err := p.Acquire(t.Context(), most)
 	w, ok := errors.AsType[*keys.WaitError](err)
@@ -130,7 +146,7 @@ func mustWait(t testing.TB, p *keys.Pool, most int, why keys.Reason) *keys.WaitE
 }
 
 // mustAcquire asserts that a permit is given at once.
-func mustAcquire(t testing.TB, p *keys.Pool, most int) keys.Grant {
+func mustAcquire(t tb, p *keys.Pool, most int) keys.Grant {
 	t.Helper()
 	g, err := p.Acquire(t.Context(), most)
 	require.NoError(t, err)
@@ -138,7 +154,7 @@ func mustAcquire(t testing.TB, p *keys.Pool, most int) keys.Grant {
 }
 
 // await asks as often as the pool says until a permit is given.
-func await(t testing.TB, p *keys.Pool, most int) keys.Grant {
+func await(t tb, p *keys.Pool, most int) keys.Grant {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		g, err := p.Acquire(t.Context(), most)
@@ -154,7 +170,7 @@ func await(t testing.TB, p *keys.Pool, most int) keys.Grant {
 }
 
 // eventually waits until ok.
-func eventually(t testing.TB, ok func() bool, what string) {
+func eventually(t tb, ok func() bool, what string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); pause(t, 5*time.Millisecond) {
 		require.True(t, time.Now().Before(end), what)
@@ -162,7 +178,7 @@ func eventually(t testing.TB, ok func() bool, what string) {
 }
 
 // inFlight is what Redis counts for each entity, the provider first.
-func inFlight(t testing.TB, p *keys.Pool) []int {
+func inFlight(t tb, p *keys.Pool) []int {
 	t.Helper()
 	s, err := p.Status(t.Context())
 	require.NoError(t, err)
@@ -175,7 +191,7 @@ func inFlight(t testing.TB, p *keys.Pool) []int {
 
 // world is a Redis on the clock of a synctest bubble. Each client can be cut off.
 type world struct {
-	t    *testing.T
+	t    tb
 	mini *miniredis.Miniredis
 
 	mu       sync.Mutex
@@ -219,7 +235,7 @@ func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
 	})
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t tb) *world {
 	t.Helper()
 	m := miniredis.NewMiniRedis()
 	m.ClockTTL(true)
@@ -332,7 +348,7 @@ func (w *world) setDown(down bool) {
 }
 
 // bubblePool starts a pool in a bubble; stop ends it.
-func bubblePool(t *testing.T, rdb redis.UniversalClient, cfg keys.Config) (p *keys.Pool, stop func()) {
+func bubblePool(t tb, rdb redis.UniversalClient, cfg keys.Config) (p *keys.Pool, stop func()) {
 	t.Helper()
 	p, err := keys.NewPool(rdb, cfg)
 	require.NoError(t, err)

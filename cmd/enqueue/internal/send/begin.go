@@ -141,7 +141,7 @@ func (r *run) findStored(ctx context.Context, rec *jobs.Record) error {
 			r.stored[i] = struct{}{}
 		}
 	}
-	err := jobs.WaitingJobs(ctx, r.to.Campaigns, lane.Tenant, lane.Campaign, r.from.After+1, visit)
+	err := r.to.Campaigns.WaitingJobs(ctx, lane.Tenant, lane.Campaign, r.from.After+1, visit)
 	if err == nil && r.to.Answered != nil {
 		err = r.to.Answered(ctx, visit)
 	}
