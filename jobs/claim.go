@@ -66,6 +66,9 @@ type Config struct {
 	// of which nothing is held: 5 s, so that many short campaigns turn over. Only
 	// tests set it.
 	inactive time.Duration
+	// stranded is how long a lane must look empty and have jobs on the stream
+	// before its durable is suspected: 10 s. Only tests set it.
+	stranded time.Duration
 }
 
 func (cfg Config) withDefaults() Config {
@@ -77,6 +80,7 @@ func (cfg Config) withDefaults() Config {
 	set(&cfg.AckWait, 30*time.Second)
 	set(&cfg.Poll, time.Second)
 	set(&cfg.inactive, 5*time.Second)
+	set(&cfg.stranded, 10*time.Second)
 	set(&cfg.OrphanAfter, time.Minute)
 	set(&cfg.UnservedAfter, 10*time.Minute)
 	if cfg.LanesActive <= 0 {

@@ -51,6 +51,30 @@ func (lp *loop) repair(l *lane) {
 	})
 }
 
+// errStranded says that a durable has jobs on its subject which it will never
+// deliver: after a restart of the server it can believe them acknowledged while
+// the stream has them still. It was deleted; the next one delivers them.
+var errStranded = errors.New("durable does not know of jobs on its subject")
+
+// inspect looks whether the jobs of a quiet lane are stranded. The one case in
+// which a durable is deleted: it has nothing pending and nobody holds anything.
+func (lp *loop) inspect(l *lane) {
+	if lp.stopping || l.creating || l.pulling || !lp.c.nc.IsConnected() {
+		return
+	}
+	stream, durable := lp.c.cfg.Names.JobsStream(), l.durable
+	lp.ask(l, func(ctx context.Context) (jetstream.Consumer, error) {
+		cons, err := lp.c.js.Consumer(ctx, stream, durable)
+		if err != nil {
+			return nil, err
+		}
+		if info := cons.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+			return cons, nil
+		}
+		return nil, errors.Join(errStranded, lp.c.js.DeleteConsumer(ctx, stream, durable))
+	})
+}
+
 // ask runs f in a goroutine of its own; its result comes to answered.
 func (lp *loop) ask(l *lane, f func(context.Context) (jetstream.Consumer, error)) {
 	l.creating = true
@@ -67,7 +91,7 @@ func (lp *loop) ask(l *lane, f func(context.Context) (jetstream.Consumer, error)
 	})
 }
 
-// answered books the end of create or repair.
+// answered books the end of create, repair or inspect.
 func (lp *loop) answered(cr creation, now int64) {
 	l, repair := cr.lane, cr.lane.repair
 	l.creating, l.repair = false, false
@@ -79,6 +103,10 @@ func (lp *loop) answered(cr creation, now int64) {
 		if repair {
 			lp.redeliver(l, cr.info, now)
 		}
+	case errors.Is(cr.err, errStranded):
+		lp.c.cfg.Log.Warn().Str("lane", l.key).Uint64("jobs", l.count).Msg("jobs were stranded; durable is made anew")
+		l.avail = max(l.avail, 1)
+		lp.noDurable(l, now)
 	case repair && errors.Is(cr.err, jetstream.ErrConsumerNotFound):
 		l.durableAt = 0
 		if !lp.stopping {

@@ -320,3 +320,23 @@ func TestBadSubject(t *testing.T) {
 	}
 	require.ElementsMatch(t, subjects, got)
 }
+
+// Jobs that another worker holds for long make a lane look stranded; they are
+// left where they are.
+func TestJobsHeldElsewhereAreNotStranded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(testLane("acme", "c1"), "j", 5, 1)
+	a := r.claim(Config{Poll: 50 * time.Millisecond}, newDemand(100))
+	var held []*Held
+	for range 5 {
+		held = append(held, a.next())
+	}
+	b := r.claim(Config{Poll: 50 * time.Millisecond, stranded: 200 * time.Millisecond}, newDemand(100))
+	b.none(1500 * time.Millisecond)
+	for _, h := range held {
+		a.ack(h)
+	}
+	require.Zero(t, r.left())
+	require.Zero(t, a.Status().Redeliveries)
+}

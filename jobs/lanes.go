@@ -31,6 +31,9 @@ type lane struct {
 	wakes   uint64 // wake-ups ever
 	seenAt  int64  // last sign of it: poll, wake-up or job
 	emptyAt int64  // when a pull last brought nothing
+	// Since when it has looked empty with the same number of jobs on the stream.
+	quietAt    int64
+	quietCount uint64
 
 	// How large its jobs are.
 	average float64 // items a job; 0: nothing known
@@ -209,6 +212,7 @@ func (lp *loop) sweep(now int64) {
 			lp.orphan(l, now)
 		}
 		held := uint64(max(l.held.Load(), 0)) //nolint:gosec // not negative
+		lp.quiet(l, held, now)
 		if l.avail == 0 && l.count > held && now-l.emptyAt >= int64(probeEvery) {
 			l.avail = 1
 		}
@@ -236,6 +240,19 @@ func (lp *loop) sweep(now int64) {
 		lp.repair(l)
 	}
 	lp.publishStatus()
+}
+
+// quiet keeps account of how long a lane has had jobs on the stream that no pull
+// brings, though this worker holds none of it. Mostly another worker does; if
+// that lasts, the durable is asked.
+func (lp *loop) quiet(l *lane, held uint64, now int64) {
+	switch {
+	case l.count == 0 || held > 0 || l.emptyAt == 0 || l.avail > 1 || l.count != l.quietCount:
+		l.quietAt, l.quietCount = now, l.count
+	case now-l.quietAt >= int64(lp.c.cfg.stranded):
+		l.quietAt = now
+		lp.inspect(l)
+	}
 }
 
 // orphan keeps account of how long nobody has served the route of l.

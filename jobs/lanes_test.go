@@ -164,7 +164,7 @@ func TestServerRestartUnderClaims(t *testing.T) {
 	}
 	d := newDemand(500)
 	d.counted = true
-	c := r.claim(Config{AckWait: 3 * time.Second, Poll: 50 * time.Millisecond}, d)
+	c := r.claim(Config{AckWait: 3 * time.Second, Poll: 50 * time.Millisecond, stranded: 2 * time.Second}, d)
 	answered := map[string]bool{}
 	var window []*Held
 	held := map[string]bool{}

@@ -183,10 +183,12 @@ func TestPublisherWaitsForRoom(t *testing.T) {
 	for i := range uint64(25) {
 		require.NoError(t, p.Publish(t.Context(), outgoing(i)))
 	}
-	full, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return b.confirm.Stats().Refusals > 0 && p.Checkpoint().Published == 10
+	}, 10*time.Second, 5*time.Millisecond)
+	full, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, p.Flush(full), context.DeadlineExceeded)
-	require.NotZero(t, b.confirm.Stats().Refusals)
 	require.EqualValues(t, 10, p.Checkpoint().Published)
 
 	cons, err := b.stream.CreateConsumer(t.Context(), jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy})

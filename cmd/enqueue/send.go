@@ -17,7 +17,6 @@ import (
 	"github.com/lookupq/lookupq/internal/input"
 	"github.com/lookupq/lookupq/internal/names"
 	"github.com/lookupq/lookupq/jobs"
-	"github.com/lookupq/lookupq/results"
 )
 
 type sendCmd struct {
@@ -41,9 +40,6 @@ type sendCmd struct {
 	Out    string `placeholder:"FILE" help:"Write the results to a .csv or .ndjson file while waiting (implies --wait); - is CSV on standard output."`
 	Strict bool   `help:"Exit with 3 if a line was rejected or a number failed."`
 }
-
-// maxJobSize is the contract's limit of items in a job.
-const maxJobSize = results.MaxItems
 
 // Run sends, waits if asked to, and prints a summary.
 func (c *sendCmd) Run(ctx context.Context, e env, g *globals) error {
@@ -174,8 +170,8 @@ func (c *sendCmd) checkNames() error {
 }
 
 func (c *sendCmd) checkValues() error {
-	if c.JobSize < 1 || c.JobSize > maxJobSize {
-		return fmt.Errorf("--job-size %d: use 1 to %d", c.JobSize, maxJobSize)
+	if c.JobSize < 1 || c.JobSize > jobs.MaxItems {
+		return fmt.Errorf("--job-size %d: use 1 to %d", c.JobSize, jobs.MaxItems)
 	}
 	if c.Region = strings.ToUpper(c.Region); c.Region != "" && !input.ValidRegion(c.Region) {
 		return fmt.Errorf("--region %s: this is no ISO 3166-1 code such as CN or DE", c.Region)

@@ -34,7 +34,7 @@ func TestStatusAndResults(t *testing.T) {
 	require.Contains(t, got.stdout, "waiting    5 jobs")
 
 	b.work(t)
-	b.stored(t, 0)
+	b.stored(t, none)
 	got = b.run(t, append(url, "status", "c1")...)
 	require.Zero(t, got.code, got.stderr)
 	require.Contains(t, got.stdout, "500 of 500 numbers (100.0 %)")

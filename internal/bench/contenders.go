@@ -71,7 +71,7 @@ func configure(ctx context.Context, r *rig) (path, addr string, err error) {
 	}
 	addr = loopback + strconv.Itoa(port)
 	path = filepath.Join(r.dir, "worker.yaml")
-	text := strings.NewReplacer("NATS", r.natsURL, "REDIS", r.redisURL, "SIM", r.simURL+simulator.QXTPath, "KEY", apiKey,
+	text := strings.NewReplacer("NATS", r.natsURL, "REDIS", r.redis.url, "SIM", r.simURL+simulator.QXTPath, "KEY", apiKey,
 		"HTTP", addr, "CALLSIZE", strconv.Itoa(callSize), "CALLS", strconv.Itoa(concurrency)).Replace(`
 nats: {url: "NATS"}
 redis: {url: "REDIS"}

@@ -22,8 +22,8 @@ func (r *report) head(machine, redis string, scale float64) {
 	fmt.Fprintf(r.w, `
 lookupq bench, scale %g
 machine   %s
-servers   separate processes on loopback, fresh for each round: nats-server with its default sync interval (2m);
-          %s on a unix socket, append-only file synced every second, as with --embedded; worker simulate
+servers   separate processes on loopback: nats-server with its default sync interval (2m) and worker simulate, fresh for
+          each round; %s on a unix socket, append-only file synced every second as with --embedded, emptied for each round
 backlog   stored before the worker starts; times count from the first call; one lane; all settings at their defaults
 `, scale, machine, redis)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,14 +15,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/lookupq/lookupq/internal/embedded/redisproc"
 	"github.com/lookupq/lookupq/internal/names"
-	"github.com/lookupq/lookupq/internal/redisdb"
 	"github.com/lookupq/lookupq/jobs"
-	"github.com/lookupq/lookupq/providers"
-	"github.com/lookupq/lookupq/providers/keys"
 	"github.com/lookupq/lookupq/providers/simulator"
-	"github.com/lookupq/lookupq/results/journal"
 )
 
 const (
@@ -35,25 +29,24 @@ const (
 	loopback    = "127.0.0.1:"
 )
 
-// rig is the servers of one round, each a fresh process with empty data, so that
-// no round pays for what an earlier one left behind.
+// rig is the servers of one round with empty data, so that no round pays for what
+// an earlier one left behind. NATS and the simulator are fresh processes.
 type rig struct {
 	dir   string
 	nats  *proc
-	redis *redisproc.Process // nil for who needs none
+	redis *redisServer // the run's; nil for who needs none
 	sim   *proc
 	nc    *nats.Conn
 	js    jetstream.JetStream
 
-	natsURL, redisURL, simURL string
+	natsURL, simURL string
 
-	ready time.Time // when a worker is given its first permit
-	undo  []func() error
+	undo []func() error
 }
 
-// startRig starts the servers and makes the streams.
-func startRig(ctx context.Context, t *tools, dir string, latency time.Duration, withRedis bool) (_ *rig, err error) {
-	r := &rig{dir: dir, ready: time.Now()}
+// startRig starts the servers in dir and makes the streams.
+func startRig(ctx context.Context, t *tools, dir string, latency time.Duration) (_ *rig, err error) {
+	r := &rig{dir: dir}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.stop())
@@ -63,27 +56,20 @@ func startRig(ctx context.Context, t *tools, dir string, latency time.Duration, 
 	if err := os.MkdirAll(dir, private); err != nil {
 		return nil, err
 	}
-	if withRedis {
-		if err := r.startRedis(ctx, t); err != nil {
-			return nil, err
-		}
-	}
 	if err := r.startSimulator(ctx, t, latency); err != nil {
 		return nil, err
 	}
 	return r, r.startNATS(ctx, t)
 }
 
-// stop ends everything in reverse and removes the data.
+// stop ends what the rig has started, in reverse, and removes its data.
 func (r *rig) stop() error {
 	var errs []error
 	for i := len(r.undo) - 1; i >= 0; i-- {
 		errs = append(errs, r.undo[i]())
 	}
 	r.undo = nil
-	for _, data := range []string{"nats", "redis"} {
-		errs = append(errs, os.RemoveAll(filepath.Join(r.dir, data)))
-	}
+	errs = append(errs, os.RemoveAll(filepath.Join(r.dir, "nats")))
 	return errors.Join(errs...)
 }
 
@@ -116,62 +102,6 @@ func (r *rig) startNATS(ctx context.Context, t *tools) error {
 
 // publishWindow is the knee: more outstanding publishes gain little.
 const publishWindow = 4096
-
-// startRedis starts redis-server exactly as --embedded does: unix socket,
-// append-only file synced every second. Permits and journal mistrust a Redis whose
-// data have just begun; they are asked once, so that this time begins now and
-// not with the worker.
-func (r *rig) startRedis(ctx context.Context, t *tools) error {
-	dir := filepath.Join(r.dir, "redis")
-	const private = 0o700
-	if err := os.MkdirAll(dir, private); err != nil {
-		return err
-	}
-	socket, err := redisproc.SocketPath(dir)
-	if err != nil {
-		return err
-	}
-	if r.redis, err = redisproc.Start(ctx, redisproc.Options{Binary: t.redis.Path, Dir: dir, Socket: socket}); err != nil {
-		return err
-	}
-	r.undo = append(r.undo, func() error {
-		r.redis.Kill() // nothing of it is kept
-		redisproc.RemoveSocket(socket, dir)
-		return nil
-	})
-	r.redisURL = (&url.URL{Scheme: "redis-socket", Path: socket}).String()
-	if err := greetRedis(ctx, r.redisURL); err != nil {
-		return err
-	}
-	r.ready = time.Now().Add(keys.DefaultRenew)
-	return nil
-}
-
-// greetRedis has permits and journal see the Redis for the first time.
-func greetRedis(ctx context.Context, addr string) (err error) {
-	rdb, err := redisdb.Open(ctx, addr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rdb.Close()) }()
-	pool, err := keys.NewPool(rdb, keys.Config{Provider: "qxt", WorkerID: "bench", Keys: []keys.KeyConfig{
-		{Key: providers.Key{Name: "main", Secret: providers.NewSecret(apiKey)}, Limits: keys.Limits{Concurrency: concurrency}},
-	}})
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	var wait *keys.WaitError
-	if g, err := pool.Acquire(ctx, 1); err == nil {
-		g.Release()
-	} else if !errors.As(err, &wait) {
-		return err
-	}
-	_, err = journal.New(rdb, names.Default().Prefix, nil).Claim(ctx, journal.NewOwner(), []journal.ClaimRequest{
-		{ID: names.Identity{Tenant: "bench", Campaign: "greeting", JobID: "1"}, Items: 1, Stored: time.Now()},
-	})
-	return err
-}
 
 // startSimulator starts the upstream; what is above its limits it refuses.
 func (r *rig) startSimulator(ctx context.Context, t *tools, latency time.Duration) error {
@@ -221,7 +151,7 @@ func (r *rig) messages(ctx context.Context, stream string) (uint64, error) {
 func (r *rig) pids() map[string]int {
 	out := map[string]int{"nats": r.nats.pid(), "simulator": r.sim.pid()}
 	if r.redis != nil {
-		out["redis"] = r.redis.Pid()
+		out["redis"] = r.redis.proc.Pid()
 	}
 	return out
 }

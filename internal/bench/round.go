@@ -105,16 +105,19 @@ func (m *meter) read(ctx context.Context) error {
 // round fills the stream, lets c answer it and tells what that took.
 func (b *bench) round(ctx context.Context, sc *scenario, c contender, n int) (_ outcome, err error) {
 	dir := filepath.Join(b.dir, fmt.Sprintf("%s-%s-%d", sc.name, c.name, n))
-	r, err := startRig(ctx, b.tools, dir, sc.latency, c.redis)
+	r, err := startRig(ctx, b.tools, dir, sc.latency)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer func() { err = errors.Join(err, r.stop()) }()
+	if c.redis {
+		r.redis = b.redis
+		if err := r.redis.prepare(ctx, sc.load); err != nil {
+			return outcome{}, err
+		}
+	}
 	if err := fill(ctx, r.js, names.Default(), benchLane(), sc.load); err != nil {
 		return outcome{}, fmt.Errorf("fill the stream: %w", err)
-	}
-	if err := until(ctx, r.ready); err != nil {
-		return outcome{}, err
 	}
 	p, page, err := c.start(ctx, b.tools, r, sc.load)
 	if err != nil {
@@ -224,17 +227,5 @@ func drained(ctx context.Context, r *rig, p *proc, sc *scenario) (ending, error)
 		case <-ctx.Done():
 			return e, context.Cause(ctx)
 		}
-	}
-}
-
-// until waits for a time.
-func until(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -63,15 +64,16 @@ func (c *runCmd) scenarios() []scenario {
 type tools struct {
 	natsServer, worker string
 	self               string
-	redis              redisproc.Binary
 }
 
 // bench is a run under way.
 type bench struct {
-	tools    *tools
-	dir      string
-	progress io.Writer
-	results  []result
+	tools     *tools
+	redis     *redisServer
+	redisName string
+	dir       string
+	progress  io.Writer
+	results   []result
 }
 
 // result is a scenario with what its rounds measured.
@@ -99,7 +101,11 @@ func (c *runCmd) Run(ctx context.Context) (err error) {
 	}()
 	begin := time.Now()
 	before := machine()
-	if b.tools, err = b.build(ctx); err != nil {
+	if err := b.startRedis(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.redis.stop()) }()
+	if err := b.build(ctx); err != nil {
 		return err
 	}
 	for i := range scenarios {
@@ -111,29 +117,36 @@ func (c *runCmd) Run(ctx context.Context) (err error) {
 		return err
 	}
 	r := report{w: os.Stdout, results: b.results}
-	r.head(before, b.tools.redis.String(), c.Scale)
+	r.head(before, b.redisName, c.Scale)
 	r.ratios()
 	r.details()
 	_, err = fmt.Fprintf(os.Stdout, "\n%s in all; load average at the end %s\n", time.Since(begin).Round(time.Second), loadAverage())
 	return err
 }
 
-// build compiles what the run needs.
-func (b *bench) build(ctx context.Context) (*tools, error) {
-	redis, err := redisproc.Find(ctx)
+// startRedis starts the run's Redis.
+func (b *bench) startRedis(ctx context.Context) error {
+	bin, err := redisproc.Find(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w; install one (apt-get install redis-server)", err)
+		return fmt.Errorf("%w; install one (apt-get install redis-server)", err)
 	}
-	t := &tools{redis: redis}
+	b.redisName = bin.String()
+	b.redis, err = startRedis(ctx, bin, filepath.Join(b.dir, "redis"))
+	return err
+}
+
+// build compiles what the run needs.
+func (b *bench) build(ctx context.Context) (err error) {
+	b.tools = &tools{}
 	fmt.Fprintln(b.progress, "building nats-server and worker")
-	if t.natsServer, err = build(ctx, b.dir, "github.com/nats-io/nats-server/v2"); err != nil {
-		return nil, err
+	if b.tools.natsServer, err = build(ctx, b.dir, "github.com/nats-io/nats-server/v2"); err != nil {
+		return err
 	}
-	if t.worker, err = build(ctx, b.dir, "github.com/lookupq/lookupq/cmd/worker"); err != nil {
-		return nil, err
+	if b.tools.worker, err = build(ctx, b.dir, "github.com/lookupq/lookupq/cmd/worker"); err != nil {
+		return err
 	}
-	t.self, err = os.Executable()
-	return t, err
+	b.tools.self, err = os.Executable()
+	return err
 }
 
 // scenario runs the rounds of one, the contenders in turns, so that a machine

@@ -84,6 +84,31 @@ func TestLoopUsesAllPermitsAndNoMore(t *testing.T) {
 	})
 }
 
+func TestLoopDoesNotTrustARefusalThatIsOlderThanARelease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		second := make(chan struct{})
+		var asked atomic.Int64
+		b := newBed(t, func(b *bed, _ *Config[int]) {
+			b.permits.hint = time.Hour
+			b.permits.enter = func() {
+				if asked.Add(1) == 2 {
+					b.permits.set(func(p *fakePermits) { p.err = &WaitError{After: time.Hour, Reason: "concurrency"} })
+					<-second // the answer is decided, and takes its time
+				} else {
+					b.permits.set(func(p *fakePermits) { p.err = nil })
+				}
+			}
+		}).begin()
+		defer b.end()
+		b.loop.Add(items(1, 200, nil))
+		pass(time.Second) // the first call is over
+		close(second)
+		pass(time.Second)
+		require.Equal(t, 200, b.count(Answer))
+	})
+}
+
 func TestLoopRefundsWhatItDoesNotUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

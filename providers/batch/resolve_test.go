@@ -364,3 +364,35 @@ func TestShutHandsOn(t *testing.T) {
 	d.run(time.Second)
 	require.Len(t, d.ends, 14)
 }
+
+func TestSuspectsAreNotStuckBehindAnOpenCircuit(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	d.prove(1000)
+	d.add(items(1, 20, func(it *Item[int]) { it.Last = true })...)
+	first, second := d.cut(10), d.cut(10)
+	d.resolve(first, failure(providers.KindRefused))
+	d.resolve(second, failure(providers.KindMisconfigured))
+	require.True(t, first.part.health.open)
+	require.Equal(t, 10, first.part.retries)
+	for _, b := range []*packed[int]{first, second} { // nothing but suspects is left
+		for _, u := range b.units {
+			if u.state == due {
+				d.core.removeUnsent(u)
+			}
+		}
+	}
+	d.run(time.Minute)
+	require.Len(t, d.ends, 11)
+	require.Equal(t, Answer, d.ends[10].Verdict)
+}
+
+func TestPartitionWithRetriesGoesFirst(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	d.add(items(1, 10, nil)...)
+	b := d.cut(10)
+	d.add(items(100, 30, func(it *Item[int]) { it.Partition, it.Tenant = "q", "globex" })...)
+	d.resolve(b, failure(providers.KindThrottled))
+	require.Equal(t, "p", d.cut(10).part.name)
+}

@@ -49,8 +49,14 @@ type tb interface {
 	Context() context.Context
 }
 
+// env is a test with its Redis.
+type env struct {
+	t *testing.T
+	r *embeddedtest.Redis
+}
+
 // onBoth runs a test on a real Redis and on miniredis.
-func onBoth(t *testing.T, test func(t *testing.T, r *embeddedtest.Redis)) {
+func onBoth(t *testing.T, test func(env)) {
 	t.Helper()
 	t.Run("real", func(t *testing.T) {
 		t.Parallel()
@@ -58,11 +64,11 @@ func onBoth(t *testing.T, test func(t *testing.T, r *embeddedtest.Redis)) {
 		if !r.Real() {
 			t.Skip("needs redis-server on PATH; the same test runs on miniredis")
 		}
-		test(t, r)
+		test(env{t, r})
 	})
 	t.Run("mini", func(t *testing.T) {
 		t.Parallel()
-		test(t, embeddedtest.RunMiniRedis(t))
+		test(env{t, embeddedtest.RunMiniRedis(t)})
 	})
 }
 
@@ -192,6 +198,7 @@ func inFlight(t tb, p *keys.Pool) []int {
 // world is a Redis on the clock of a synctest bubble. Each client can be cut off.
 type world struct {
 	t    tb
+	test *testing.T // in inBubble
 	mini *miniredis.Miniredis
 
 	mu       sync.Mutex
@@ -226,12 +233,13 @@ func (c deafConn) Read(b []byte) (int, error) {
 }
 
 // inBubble runs a test in a bubble with fake time.
-func inBubble(t *testing.T, test func(t *testing.T, w *world)) {
+func inBubble(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		w.test = t
 		defer w.close()
-		test(t, w)
+		test(w)
 	})
 }
 

@@ -72,6 +72,7 @@ func newModel(t *rapid.T) *model {
 	for range rapid.IntRange(2, 3).Draw(m.t, "pools") {
 		m.pools = append(m.pools, m.start())
 	}
+	pause(t, keys.DefaultRenew) // the guard
 	return m
 }
 
@@ -316,8 +317,8 @@ func (m *model) step() {
 	held := m.held()
 	call := func() *wireCall { return held[rapid.IntRange(0, len(held)-1).Draw(m.t, "call")] }
 	what := rapid.SampledFrom([]string{
-		"acquire", "acquire", "acquire", "acquire", "release", "release", "refund", "abandon",
-		"wait", "wait", "wait long", "crash", "cut", "heal", "down", "up", "up", "flush", "pause",
+		"acquire", "acquire", "acquire", "acquire", "acquire", "acquire", "release", "refund", "abandon",
+		"wait", "wait", "wait long", "wait long", "crash", "cut", "heal", "down", "up", "up", "flush", "flush", "pause",
 	}).Draw(m.t, "what")
 	switch {
 	case what == "acquire":
@@ -332,7 +333,7 @@ func (m *model) step() {
 	case what == "wait":
 		pause(m.t, time.Duration(rapid.IntRange(1, 700).Draw(m.t, "ms"))*time.Millisecond)
 	case what == "wait long":
-		pause(m.t, time.Duration(rapid.IntRange(1, 17).Draw(m.t, "s"))*time.Second)
+		pause(m.t, time.Duration(rapid.IntRange(2, 17).Draw(m.t, "s"))*time.Second)
 	case what == "crash":
 		m.crash(i)
 	case what == "cut" || what == "heal":
@@ -388,7 +389,7 @@ func TestModel(t *testing.T) {
 		rapid.Check(quietTB{t}, func(t *rapid.T) {
 			m := newModel(t)
 			defer m.close()
-			for range rapid.IntRange(5, 40).Draw(t, "steps") {
+			for range rapid.IntRange(5, 50).Draw(t, "steps") {
 				m.step()
 			}
 			m.settle()

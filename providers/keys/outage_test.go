@@ -15,7 +15,8 @@ import (
 // TestGuardOnFreshRedis: it cannot be told from one that forgot everything.
 func TestGuardOnFreshRedis(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		p := newPool(t, open(t, r.URL()), config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
 		start := time.Now()
 		w := mustWait(t, p, 1, keys.WaitGuard)
@@ -39,7 +40,8 @@ func TestLostData(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+			onBoth(t, func(e env) {
+				t, r := e.t, e.r
 				rdb := open(t, r.URL())
 				ageEpoch(t, rdb)
 				cfg := config(keys.Limits{Concurrency: 5}, key("a", keys.Limits{Concurrency: 3}), key("b", keys.Limits{Concurrency: 3}))
@@ -86,7 +88,8 @@ func TestRestartIsGuarded(t *testing.T) {
 // was released in between is told afterwards, and all goes on by itself.
 func TestRedisAway(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
@@ -116,7 +119,8 @@ const noticed = 1400 * time.Millisecond
 // TestOutageInBubble: what happens after an outage depends on its length.
 func TestOutageInBubble(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
 		c := w.client()
 		p, stop := bubblePool(t, c, cfg)
@@ -167,7 +171,8 @@ func TestOutageInBubble(t *testing.T) {
 // has been told, and its calls count until then.
 func TestOneCutOff(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
 		c := w.client()
 		p, stop := bubblePool(t, c, cfg)
@@ -194,7 +199,8 @@ func TestOneCutOff(t *testing.T) {
 // given back as soon as Redis is reached again.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
 		c := w.client()
 		p, stop := bubblePool(t, c, cfg)
@@ -227,7 +233,8 @@ func TestClockBreaks(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 2, Rate: 100, NumberRate: 5000}))
 				p, stop := bubblePool(t, w.client(), cfg)
 				defer stop()

@@ -16,7 +16,8 @@ import (
 
 func TestConcurrencyOverTheFleet(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 3}))
@@ -51,7 +52,8 @@ func TestConcurrencyOverTheFleet(t *testing.T) {
 
 func TestProviderLimitAndMostRoom(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{Concurrency: 6},
@@ -69,7 +71,8 @@ func TestProviderLimitAndMostRoom(t *testing.T) {
 
 func TestSameSecretIsOneKey(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		one := key("one", keys.Limits{Concurrency: 5})
@@ -90,7 +93,8 @@ func TestSameSecretIsOneKey(t *testing.T) {
 // TestLowerLimitHolds: while workers with different limits run, the lower holds for all.
 func TestLowerLimitHolds(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		before, err := keys.NewPool(rdb, config(keys.Limits{}, key("a", keys.Limits{Concurrency: 2})))
@@ -120,7 +124,8 @@ func TestLowerLimitHolds(t *testing.T) {
 
 func TestAbandonedPermitEndsWithItsLease(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
@@ -138,7 +143,8 @@ func TestAbandonedPermitEndsWithItsLease(t *testing.T) {
 // TestLeaseIsRenewed: a call may take many leases' time.
 func TestLeaseIsRenewed(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
@@ -157,7 +163,8 @@ func TestLeaseIsRenewed(t *testing.T) {
 // while others go on.
 func TestCrashedHolder(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 2}))
@@ -176,7 +183,8 @@ func TestCrashedHolder(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{Concurrency: 9},

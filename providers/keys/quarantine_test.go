@@ -6,13 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
 	"github.com/lookupq/lookupq/providers/keys"
 )
 
 func TestPause(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		cfg := config(keys.Limits{}, key("a", keys.Limits{}), key("b", keys.Limits{}))
@@ -53,7 +53,8 @@ func quarantineWait(t *testing.T, p *keys.Pool) time.Duration {
 // TestQuarantine: one probe after a minute, then two, four … up to an hour.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 4}))
 		cfg.Lease, cfg.Renew = 20*time.Minute, 10*time.Minute // fewer renewals in four hours
 		p, stop := bubblePool(t, w.client(), cfg)
@@ -96,7 +97,8 @@ func TestQuarantine(t *testing.T) {
 // repeated after the same time; one that was not used at once.
 func TestProbeWithoutVerdict(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		p, stop := bubblePool(t, w.client(), bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 4})))
 		defer stop()
 		await(t, p, 10)

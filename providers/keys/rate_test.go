@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
 	"github.com/lookupq/lookupq/providers/keys"
 )
 
@@ -85,7 +84,8 @@ func TestRequestRate(t *testing.T) {
 	for _, rate := range []float64{0.3, 1, 3.5, 20, 80} {
 		t.Run(fmt.Sprint(rate), func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				gap := time.Duration(float64(time.Second) / rate)
 				d := max(10*gap, 3*time.Second)
 				l := &rateLedger{}
@@ -130,7 +130,8 @@ func TestNumberRate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				window := max(time.Second, tt.key.NumberPer)
 				cfg := bubbleConfig(tt.provider, key("a", tt.key))
 				cfg.MaxBatch = 1000
@@ -159,7 +160,8 @@ func TestNumberRate(t *testing.T) {
 // TestNumberRateIsSpread: what a window holds does not come at its beginning at once.
 func TestNumberRateIsSpread(t *testing.T) {
 	t.Parallel()
-	inBubble(t, func(t *testing.T, w *world) {
+	inBubble(t, func(w *world) {
+		t := w.test
 		l := &rateLedger{}
 		l.run(t, w, bubbleConfig(keys.Limits{}, key("a", keys.Limits{NumberRate: 5000})), 3*time.Second, 0, func() int { return 1000 })
 		_, numbers := l.most(350 * time.Millisecond)
@@ -170,7 +172,8 @@ func TestNumberRateIsSpread(t *testing.T) {
 // TestRateHints: the wait is told to the millisecond, and the reason.
 func TestRateHints(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{},
@@ -187,7 +190,8 @@ func TestRateHints(t *testing.T) {
 
 func TestRefund(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
 		rdb := open(t, r.URL())
 		ageEpoch(t, rdb)
 		p := newPool(t, rdb, config(keys.Limits{}, key("a", keys.Limits{Rate: 0.1, NumberRate: 100, NumberPer: time.Minute})))
@@ -210,7 +214,8 @@ func TestRefundInTime(t *testing.T) {
 	for name, l := range map[string]keys.Limits{"rate": {Rate: 2}, "number rate": {NumberRate: 1000}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				p, stop := bubblePool(t, w.client(), bubbleConfig(keys.Limits{}, key("a", l)))
 				defer stop()
 				unused := await(t, p, 500)
@@ -224,7 +229,8 @@ func TestRefundInTime(t *testing.T) {
 	}
 	t.Run("window", func(t *testing.T) {
 		t.Parallel()
-		inBubble(t, func(t *testing.T, w *world) {
+		inBubble(t, func(w *world) {
+			t := w.test
 			p, stop := bubblePool(t, w.client(), bubbleConfig(keys.Limits{}, key("a", keys.Limits{NumberRate: 1000})))
 			defer stop()
 			g := await(t, p, 1000)
@@ -244,7 +250,8 @@ func TestRatesSurviveLostData(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				p, stop := bubblePool(t, w.client(), bubbleConfig(keys.Limits{}, key("a", l)))
 				defer stop()
 				await20 := func() {

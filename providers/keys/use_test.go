@@ -186,7 +186,8 @@ func TestFairUse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%d permits %d pools %v", tt.limit, tt.pools, tt.work), func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, func(t *testing.T, w *world) {
+			inBubble(t, func(w *world) {
+				t := w.test
 				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: tt.limit}))
 				pools := make([]permits, tt.pools)
 				for i := range pools {

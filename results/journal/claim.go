@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lookupq/lookupq/internal/names"
@@ -91,8 +92,8 @@ func (j *Journal) Claim(ctx context.Context, owner Owner, reqs []ClaimRequest) (
 		return nil, errors.New("claim in the journal: the zero owner")
 	}
 	c := newClaiming(j, owner, reqs)
-	if err := retry(ctx, "claim", c.step); err != nil {
-		return nil, err
+	if err := retry(ctx, c.step); err != nil {
+		return nil, fmt.Errorf("claim in the journal: %w", err)
 	}
 	return c.replies, nil
 }

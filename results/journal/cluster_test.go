@@ -1,10 +1,9 @@
 package journal_test
 
 import (
-	stdcontext "context"
+	"context"
 	"net"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,8 +13,6 @@ import (
 	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
 	"github.com/lookupq/lookupq/internal/embedded/redisproc"
 )
-
-type context = stdcontext.Context
 
 // runCluster starts a Redis Cluster of one node, which refuses what would not
 // work on several.
@@ -45,9 +42,15 @@ func runCluster(t *testing.T) *redis.ClusterClient {
 	require.NoError(t, node.Do(t.Context(), args...).Err())
 	require.Eventually(t, func() bool {
 		info, err := node.ClusterInfo(t.Context()).Result()
-		return err == nil && len(info) > 0 && node.Set(t.Context(), "x"+strconv.Itoa(1), 1, 0).Err() == nil
+		return err == nil && len(info) > 0 && node.Set(t.Context(), "x", 1, 0).Err() == nil
 	}, 10*time.Second, 50*time.Millisecond)
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// flushCluster empties every node.
+func flushCluster(t *testing.T, rdb *redis.ClusterClient) {
+	t.Helper()
+	require.NoError(t, rdb.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error { return c.FlushAll(ctx).Err() }))
 }

@@ -86,6 +86,7 @@ type Slot struct {
 	claims byte
 	doubt  bool
 	moving bool // a Restore has not come to its end
+	gone   bool // done or handed back
 	field  field
 	digest [digestSize]byte
 }
@@ -102,9 +103,16 @@ type page struct {
 	began string // which identities' hash it was claimed in, "" if not known
 }
 
-// lost tells without asking whether Redis' data are of another life than the
-// claim, or the slot is on its way to another page.
-func (s *Slot) lost() bool { return s.moving || s.page.epoch.tag != s.page.shard.now.Load().tag }
+// known tells what is known of the slot without asking Redis: OK if nothing is.
+func (s *Slot) known() SettleState {
+	switch {
+	case s.gone:
+		return Refused
+	case s.moving || s.page.epoch.tag != s.page.shard.now.Load().tag:
+		return Lost // on its way to another page, or Redis' data are of another life
+	}
+	return OK
+}
 
 // where is the value of the slot's identity.
 func (s *Slot) where() place { return place{page: s.page.id, slot: s.n, digest: s.digest} }
@@ -155,16 +163,12 @@ func (j *Journal) Epoch() redisdb.Epoch {
 // retry runs step until it reports that nothing is left to do. A step is one
 // round trip; more than the first are needed when an epoch begins, or for jobs
 // that are known already.
-func retry(ctx context.Context, what string, step func(context.Context) (again bool, err error)) error {
+func retry(ctx context.Context, step func(context.Context) (again bool, err error)) error {
 	const tries = 8
 	for range tries {
-		again, err := step(ctx)
-		if err != nil {
-			return fmt.Errorf("%s in the journal: %w", what, err)
-		}
-		if !again {
-			return nil
+		if again, err := step(ctx); err != nil || !again {
+			return err
 		}
 	}
-	return fmt.Errorf("%s in the journal: Redis lost its data %d times meanwhile", what, tries)
+	return fmt.Errorf("redis has lost its data %d times meanwhile", tries)
 }

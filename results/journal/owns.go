@@ -69,8 +69,7 @@ func (j *Journal) asks(slots []*Slot, states []SettleState) []*ask {
 	open := map[group]*ask{}
 	for i, s := range slots {
 		p := s.page
-		if s.lost() {
-			states[i] = Lost
+		if states[i] = s.known(); states[i] != OK {
 			continue
 		}
 		g := group{shard: p.shard, owner: p.owner}

@@ -41,11 +41,16 @@ func (j *Journal) restore(ctx context.Context, entries []Entry, done bool) ([]Se
 		j: j, entries: entries, closed: done, states: make([]SettleState, len(entries)), tried: make([]bool, len(entries)),
 	}
 	for i := range entries {
+		s := entries[i].Slot
+		r.from = append(r.from, s.where())
+		if s.gone && !done {
+			r.states[i] = Refused
+			continue
+		}
+		s.moving = true
 		r.open = append(r.open, i)
-		r.from = append(r.from, entries[i].Slot.where())
-		entries[i].Slot.moving = true
 	}
-	if err := retry(ctx, "restore", r.step); err != nil {
+	if err := retry(ctx, r.step); err != nil {
 		return nil, err
 	}
 	return r.states, nil
@@ -183,6 +188,9 @@ func (r *restoring) refused(i int, where string) {
 // used afterwards. Safe in parallel with different slots. After an error call it
 // again or leave it; then the claim counts.
 func (j *Journal) HandBack(ctx context.Context, slots []*Slot) error {
+	for _, s := range slots {
+		s.gone = true
+	}
 	byPage := map[*page]*[]byte{}
 	byShard := map[*shard]*call{}
 	var calls []*call

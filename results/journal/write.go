@@ -123,6 +123,9 @@ func (j *Journal) Done(ctx context.Context, slots []*Slot) error {
 	if _, err := j.restore(ctx, lost, true); err != nil {
 		return fmt.Errorf("mark lost jobs done in the journal: %w", err)
 	}
+	for _, s := range slots {
+		s.gone = true
+	}
 	return nil
 }
 
@@ -169,8 +172,8 @@ func newWriting(j *Journal, n int, state byte) *writing {
 
 // add groups entry i into its page.
 func (w *writing) add(i int, s *Slot) {
-	if s.lost() {
-		w.states[i] = Lost
+	if state := s.known(); state != OK {
+		w.states[i] = state
 		return
 	}
 	p := w.byPage[s.page]

@@ -72,7 +72,7 @@ func SizeOf(c *jobs.Campaign) Size {
 		return Size{}
 	}
 	size, err := strconv.ParseInt(c.Source.Options["job-size"], 10, 64)
-	if err != nil || size < 1 || size > results.MaxItems {
+	if err != nil || size < 1 || size > jobs.MaxItems {
 		return Size{}
 	}
 	return Size{Jobs: c.Jobs, JobSize: size}
@@ -101,7 +101,7 @@ type Report struct {
 // report sums up a tally; the rate counts from began.
 func (t *Tally) report(numbers int64, began time.Time) *Report {
 	r := &Report{
-		Numbers: numbers, Answered: t.Answered, Surplus: t.Surplus, Status: t.Status, Source: t.Source, Cost: t.Cost.Costs(),
+		Numbers: numbers, Answered: t.Answered, Surplus: t.Surplus, Status: t.Status, Source: t.Source, Cost: append([]results.Cost{}, t.Cost.Costs()...), // never null in JSON
 		Seconds: time.Since(began).Seconds(),
 	}
 	if r.Seconds > 0 {
