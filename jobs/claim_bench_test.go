@@ -52,6 +52,7 @@ func fillLanes(b *testing.B, r *rig, lanes int) {
 }
 
 func benchClaimer(b *testing.B, lanes int) {
+	b.Helper()
 	r := newRig(b)
 	fillLanes(b, r, lanes)
 	nc, js := r.connect()
@@ -98,6 +99,7 @@ func benchClaimer(b *testing.B, lanes int) {
 }
 
 func benchBare(b *testing.B, lanes int) {
+	b.Helper()
 	r := newRig(b)
 	fillLanes(b, r, lanes)
 	nc, js := r.connect()

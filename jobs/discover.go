@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,34 +34,51 @@ func (c *Claimer) pollLoop(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		r := c.poll(ctx, &stream)
-		if ctx.Err() != nil {
-			return
+		if stream == nil {
+			stream = c.openStream(ctx)
 		}
-		c.in.polled(r)
-		if len(r.subjects) > manySubjects {
-			timer.Reset(5 * c.cfg.Poll)
+		if stream != nil {
+			timer.Reset(c.poll(ctx, stream))
 		} else {
 			timer.Reset(c.cfg.Poll)
 		}
 	}
 }
 
-func (c *Claimer) poll(ctx context.Context, stream *jetstream.Stream) pollResult {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// openStream returns nil when there is no stream yet, and reports that.
+func (c *Claimer) openStream(ctx context.Context) jetstream.Stream {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	name := c.cfg.Names.JobsStream()
-	if *stream == nil {
-		s, err := c.js.Stream(ctx, name)
-		if err != nil {
-			return pollResult{err: fmt.Errorf("stream %s: %w", name, err)}
-		}
-		*stream = s
-	}
-	created := c.created.Load()
-	info, err := (*stream).Info(ctx, jetstream.WithSubjectFilter(c.cfg.Names.JobsWildcard()))
+	stream, err := c.js.Stream(ctx, c.cfg.Names.JobsStream())
 	if err != nil {
-		return pollResult{err: fmt.Errorf("stream %s: %w", name, err)}
+		c.pollFailed(ctx, err)
+		return nil
 	}
-	return pollResult{subjects: info.State.Subjects, consumers: info.State.Consumers, created: created, at: time.Now()}
+	return stream
+}
+
+// pollFailed reports an error, but not that of a stop.
+func (c *Claimer) pollFailed(ctx context.Context, err error) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		c.in.polled(pollResult{err: fmt.Errorf("stream %s: %w", c.cfg.Names.JobsStream(), err)})
+	}
+}
+
+const pollTimeout = 10 * time.Second
+
+// poll reports what the stream says, and returns when to ask again.
+func (c *Claimer) poll(ctx context.Context, stream jetstream.Stream) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	created := c.created.Load()
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(c.cfg.Names.JobsWildcard()))
+	if err != nil {
+		c.pollFailed(ctx, err)
+		return c.cfg.Poll
+	}
+	c.in.polled(pollResult{subjects: info.State.Subjects, consumers: info.State.Consumers, created: created, at: time.Now()})
+	if len(info.State.Subjects) > manySubjects {
+		return 5 * c.cfg.Poll
+	}
+	return c.cfg.Poll
 }

@@ -124,8 +124,7 @@ func (lp *loop) createFailed(l *lane, err error, now int64) {
 		lp.c.cfg.Log.Warn().Err(err).Str("lane", l.key).Msg("durable of a lane cannot be made")
 	}
 	l.fail(now)
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if _, ok := errors.AsType[*jetstream.APIError](err); ok {
 		// One that lost its files (see noDurable) refuses changes and works
 		// otherwise: pull from it. If there is none the answer tells.
 		l.durableAt = now

@@ -36,7 +36,7 @@ func pullSize(l *lane, room float64) int {
 	n := int(math.Ceil(min(room, l.deficit, l.tenant.deficit) / max(l.average, 1)))
 	limit := min(maxPull, 4*l.jobs)
 	if l.avail < maxPull {
-		limit = min(limit, int(l.avail)) //nolint:gosec // below maxPull
+		limit = min(limit, int(l.avail))
 	}
 	return max(1, min(n, limit))
 }

@@ -211,7 +211,7 @@ func (lp *loop) sweep(now int64) {
 		if l.foreign {
 			lp.orphan(l, now)
 		}
-		held := uint64(max(l.held.Load(), 0)) //nolint:gosec // not negative
+		held := uint64(max(l.held.Load(), 0))
 		lp.quiet(l, held, now)
 		if l.avail == 0 && l.count > held && now-l.emptyAt >= int64(probeEvery) {
 			l.avail = 1
@@ -221,10 +221,8 @@ func (lp *loop) sweep(now int64) {
 			ready = append(ready, l)
 		case l.place != placeNone:
 			lp.line(l)
-		case held == 0 && l.count == 0 && !l.pulling && !l.creating && now-l.seenAt > int64(keepLane):
-			l.class.leave(l)
-			delete(lp.lanes, l.key)
-			delete(lp.byID, l.id)
+		default:
+			lp.forget(l, now)
 		}
 	}
 	// All workers begin with the same lanes, and share their durables.
@@ -240,6 +238,16 @@ func (lp *loop) sweep(now int64) {
 		lp.repair(l)
 	}
 	lp.publishStatus()
+}
+
+// forget drops a lane that has had nothing for long.
+func (lp *loop) forget(l *lane, now int64) {
+	if l.count > 0 || l.held.Load() > 0 || l.pulling || l.creating || now-l.seenAt <= int64(keepLane) {
+		return
+	}
+	l.class.leave(l)
+	delete(lp.lanes, l.key)
+	delete(lp.byID, l.id)
 }
 
 // quiet keeps account of how long a lane has had jobs on the stream that no pull

@@ -92,7 +92,8 @@ func (c *class) join(l *lane, name string, weight int) {
 
 // leave undoes join, of a lane that is not in line.
 func (c *class) leave(l *lane) {
-	if l.tenant.refs--; l.tenant.refs == 0 {
+	l.tenant.refs--
+	if l.tenant.refs == 0 {
 		delete(c.tenants, l.tenant.name)
 	}
 }

@@ -40,7 +40,11 @@ func TestStatusAndResults(t *testing.T) {
 	require.Contains(t, got.stdout, "500 of 500 numbers (100.0 %)")
 	require.Contains(t, got.stdout, "failures   no_answer 50")
 	require.Contains(t, got.stdout, "cost       1.0000 CNY")
-	got = b.run(t, append(url, "status", "c1", "--json")...)
+	folder := filepath.Join(b.dir, ".config", "nats", "context")
+	require.NoError(t, os.MkdirAll(folder, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "here.json"), []byte(`{"url":"`+b.srv.URL()+`"}`), 0o600))
+	got = b.run(t, "--context", "here", "status", "c1", "--json")
+	require.Zero(t, got.code, got.stderr)
 	var rep statusReport
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &rep))
 	require.EqualValues(t, 500, rep.Answered)

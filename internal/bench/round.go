@@ -37,6 +37,15 @@ func (o *outcome) perNumber(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1e3 / float64(o.load.numbers)
 }
 
+// cost is the CPU time a number of all processes in microseconds.
+func (o *outcome) cost() float64 {
+	total := 0.0
+	for _, p := range processes() {
+		total += o.perNumber(o.cpu[p])
+	}
+	return total
+}
+
 // fill is calls by the least that could have done.
 func (o *outcome) fill() float64 { return float64(o.sum.Calls) / float64(leastCalls(o.load)) }
 

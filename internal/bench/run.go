@@ -15,7 +15,7 @@ import (
 
 type runCmd struct {
 	Scale   float64 `help:"Multiply every scenario's numbers; 1 takes about four minutes." default:"1"`
-	Rounds  int     `help:"Rounds of the engine scenarios; the medians count." default:"3"`
+	Rounds  int     `help:"Rounds of the engine scenarios; the medians count. 0 with --profile: only the profiles." default:"3"`
 	Only    string  `help:"Run only scenarios whose name holds this (drain-300ms, drain-50ms, engine-500, engine-1)."`
 	Keep    bool    `help:"Keep the temporary folder with the logs."`
 	Profile string  `help:"Also write CPU and allocation profiles of the worker to this folder, from one more round of each engine scenario." type:"path"`
@@ -53,6 +53,9 @@ func (c *runCmd) scenarios() []scenario {
 	}
 	var out []scenario
 	for _, s := range all {
+		if c.Rounds == 0 {
+			s.rounds = 0
+		}
 		if strings.Contains(s.name, c.Only) {
 			out = append(out, s)
 		}
@@ -85,7 +88,7 @@ type result struct {
 // Run measures everything and prints the table.
 func (c *runCmd) Run(ctx context.Context) (err error) {
 	scenarios := c.scenarios()
-	if len(scenarios) == 0 || c.Rounds < 1 || c.Scale <= 0 {
+	if len(scenarios) == 0 || c.Scale <= 0 || c.Rounds < 0 || c.Rounds == 0 && c.Profile == "" {
 		return errors.New("nothing to run: --only names no scenario, or --rounds or --scale is not positive")
 	}
 	b := &bench{progress: os.Stderr}
@@ -115,6 +118,9 @@ func (c *runCmd) Run(ctx context.Context) (err error) {
 	}
 	if err := b.profiles(ctx, scenarios, c.Profile); err != nil {
 		return err
+	}
+	if c.Rounds == 0 {
+		return nil
 	}
 	r := report{w: os.Stdout, results: b.results}
 	r.head(before, b.redisName, c.Scale)
@@ -205,7 +211,7 @@ func (b *bench) profiles(ctx context.Context, scenarios []scenario, dir string) 
 		if err != nil {
 			return fmt.Errorf("%s, profiled: %w", s.name, err)
 		}
-		b.tell(s, c, s.rounds-1, &o)
+		b.tell(s, c, 0, &o)
 	}
 	fmt.Fprintf(b.progress, "profiles: go tool pprof -top %s/engine-….cpu\n", dir)
 	return nil

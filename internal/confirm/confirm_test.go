@@ -2,7 +2,6 @@ package confirm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -306,6 +305,6 @@ func TestTableTokensNameOneEntry(t *testing.T) {
 func TestErrorsAreOneLine(t *testing.T) {
 	t.Parallel()
 	err := unconfirmed(&entry{subject: "s.a", refusal: "maximum bytes exceeded"})
-	require.True(t, errors.Is(err, ErrUnconfirmed))
+	require.ErrorIs(t, err, ErrUnconfirmed)
 	require.Equal(t, "no confirmation from JetStream for a message on s.a; last refusal: maximum bytes exceeded", fmt.Sprint(err))
 }

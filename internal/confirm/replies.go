@@ -23,8 +23,7 @@ func (c *Confirmer) onReply(m *nats.Msg) {
 		return
 	}
 	ack, err := c.read(e, m)
-	var refused *refusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*refusedError](err); ok {
 		c.refuse(e, refused.text, now)
 		c.mu.Unlock()
 		return
@@ -120,7 +119,7 @@ func slowPubAck(b []byte) (*jetstream.PubAck, error) {
 		return nil, &refusedError{text: r.Error.Description}
 	case r.Error != nil:
 		return nil, r.Error
-	case r.PubAck == nil || r.PubAck.Stream == "" || r.PubAck.Sequence == 0:
+	case r.PubAck == nil || r.Stream == "" || r.Sequence == 0:
 		return nil, &refusedError{text: "reply is not a publish acknowledgement: is another service answering on this subject?"}
 	}
 	return r.PubAck, nil

@@ -66,11 +66,11 @@ func TestOpenFaults(t *testing.T) {
 
 func TestInspect(t *testing.T) {
 	t.Parallel()
-	real := embeddedtest.RunRedis(t)
-	if !real.Real() {
+	server := embeddedtest.RunRedis(t)
+	if !server.Real() {
 		t.Skip("needs redis-server on PATH")
 	}
-	rdb := real.Client()
+	rdb := server.Client()
 	got, err := redisdb.Inspect(t.Context(), rdb)
 	require.NoError(t, err)
 	require.Regexp(t, `^\d+\.\d+`, got.Version)
@@ -86,7 +86,7 @@ func TestInspect(t *testing.T) {
 	require.Contains(t, got.Warnings[0], "set maxmemory-policy noeviction")
 	require.Contains(t, got.Warnings[1], "set appendonly yes")
 
-	real.Kill()
+	server.Kill()
 	_, err = redisdb.Inspect(t.Context(), rdb)
 	require.Error(t, err)
 }

@@ -60,7 +60,8 @@ func parse(raw string) (target, error) {
 		if u.Host != "" || u.Path == "" || u.Path == "/" {
 			return target{}, errors.New("a socket URL needs an absolute path (three slashes) and no host")
 		}
-		return t, t.query(u, "")
+		t, err = t.withQuery(u, "")
+		return t, err
 	case !known:
 		return target{}, fmt.Errorf("unknown scheme %q", scheme)
 	case kind == "-sentinel":
@@ -72,17 +73,17 @@ func parse(raw string) (target, error) {
 	default:
 		return target{}, fmt.Errorf("unknown scheme %q", scheme)
 	}
-	if err := t.query(u, strings.Trim(u.Path, "/")); err != nil {
+	if t, err = t.withQuery(u, strings.Trim(u.Path, "/")); err != nil {
 		return target{}, err
 	}
-	return t, t.complete(kind == "-sentinel")
+	return t, t.check(kind == "-sentinel")
 }
 
-// query takes the database from the path and the rest from the parameters.
-func (t *target) query(u *neturl.URL, path string) error {
+// withQuery takes the database from the path and the rest from the parameters.
+func (t target) withQuery(u *neturl.URL, path string) (target, error) {
 	q, err := neturl.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errors.New("malformed parameters")
+		return t, errors.New("malformed parameters")
 	}
 	db := path
 	for name, values := range q {
@@ -97,20 +98,20 @@ func (t *target) query(u *neturl.URL, path string) error {
 		case "sentinel_password":
 			t.sentinelPassword = v
 		default:
-			return fmt.Errorf("unknown parameter %q (known: db, master, sentinel_user, sentinel_password)", name)
+			return t, fmt.Errorf("unknown parameter %q (known: db, master, sentinel_user, sentinel_password)", name)
 		}
 	}
 	if db == "" {
-		return nil
+		return t, nil
 	}
 	if t.db, err = strconv.Atoi(db); err != nil || t.db < 0 {
-		return fmt.Errorf("database %q is not a number", db)
+		return t, fmt.Errorf("database %q is not a number", db)
 	}
-	return nil
+	return t, nil
 }
 
-// complete checks what the kinds of URL need and exclude.
-func (t *target) complete(sentinel bool) error {
+// check tells what a kind of URL needs or excludes.
+func (t target) check(sentinel bool) error {
 	switch {
 	case slices.Contains(t.addrs, ""):
 		return errors.New("no host")

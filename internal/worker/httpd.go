@@ -111,8 +111,9 @@ func newMux(opt HTTPOptions) *http.ServeMux {
 		defer cancel()
 		writeJSON(w, http.StatusOK, opt.Status(ctx))
 	})
-	mux.HandleFunc("GET /{$}", servePage)
-	mux.HandleFunc("GET /static/{file}", servePage)
+	mux.HandleFunc("GET /{$}", page("status.html"))
+	mux.HandleFunc("GET /static/status.css", page("status.css"))
+	mux.HandleFunc("GET /static/status.js", page("status.js"))
 	return mux
 }
 
@@ -142,15 +143,13 @@ func writeJSON(w http.ResponseWriter, code int, v any) {
 	_, _ = w.Write(append(body, '\n')) // a reader that left needs no answer
 }
 
-// servePage serves the status page and its files.
-func servePage(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("file")
-	if name == "" {
-		name = "status.html"
+// page serves one file of the status page.
+func page(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-cache")
+		http.ServeFileFS(w, r, static, "static/"+name)
 	}
-	h := w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-cache")
-	http.ServeFileFS(w, r, static, "static/"+name)
 }

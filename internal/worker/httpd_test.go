@@ -62,7 +62,7 @@ func TestHTTPAddresses(t *testing.T) {
 		"/static/status.js":   {200, "text/javascript", "/v1/status"},
 		"/static/status.css":  {200, "text/css", "table"},
 		"/static/none":        {404, "", ""},
-		"/static/..%2fx.go":   {400, "", ""},
+		"/static/..%2fx.go":   {404, "", ""},
 		"/nothing":            {404, "", ""},
 		"/callbacks/nxcloud/": {404, "", ""},
 	} {

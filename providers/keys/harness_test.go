@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,9 +36,9 @@ type quiet struct{}
 func (quiet) Printf(context.Context, string, ...any) {}
 
 const (
-	// Tests in real time use short leases.
-	shortLease = 900 * time.Millisecond
-	shortRenew = 300 * time.Millisecond
+	// Tests in real time use leases as short as a busy machine allows.
+	shortLease = 3 * time.Second
+	shortRenew = time.Second
 	// patience is for what must happen, on a busy machine.
 	patience = 25 * time.Second
 )
@@ -205,7 +206,7 @@ type world struct {
 	down     bool
 	attempts int // to connect
 	clients  []*client
-	onClose  func()
+	ends     []func() // called by close, the last first
 }
 
 // client is one process' way to Redis.
@@ -252,8 +253,8 @@ func newWorld(t tb) *world {
 
 // close ends all; nothing of it may be left when the bubble ends.
 func (w *world) close() {
-	if w.onClose != nil {
-		w.onClose()
+	for _, end := range slices.Backward(w.ends) {
+		end()
 	}
 	for _, c := range w.clients {
 		_ = c.Close()
@@ -324,10 +325,10 @@ func (w *world) jump(d time.Duration) {
 			}
 		}
 	})
-	w.onClose = func() {
+	w.ends = append(w.ends, func() {
 		cancel()
 		wg.Wait()
-	}
+	})
 }
 
 // setCut breaks the client's connections and refuses new ones, or heals that.
@@ -353,6 +354,13 @@ func (w *world) setDown(down bool) {
 	for _, c := range w.clients {
 		c.breakConns()
 	}
+}
+
+// pool starts a pool with its own way to Redis, which ends with the world.
+func (w *world) pool(cfg keys.Config) *keys.Pool {
+	p, stop := bubblePool(w.t, w.client(), cfg)
+	w.ends = append(w.ends, stop)
+	return p
 }
 
 // bubblePool starts a pool in a bubble; stop ends it.

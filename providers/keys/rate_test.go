@@ -15,6 +15,9 @@ import (
 
 // rateLedger notes what was granted when, as the upstream would count it.
 type rateLedger struct {
+	late time.Duration // how much too late callers come, at most
+	size func() int    // how many numbers they want
+
 	mu      sync.Mutex
 	at      []time.Time
 	numbers []int
@@ -41,12 +44,12 @@ func (l *rateLedger) most(window time.Duration) (calls, numbers int) {
 	return calls, numbers
 }
 
-// greedy takes permits as fast as the pool gives them, late by up to late each
-// time, until the end, and gives each back at once.
-func greedy(t *testing.T, p *keys.Pool, l *rateLedger, end time.Time, late time.Duration, size func() int) {
+// greedy takes permits as fast as the pool gives them, a bit late each time, until
+// the end, and gives each back at once.
+func (l *rateLedger) greedy(t *testing.T, p *keys.Pool, end time.Time) {
 	t.Helper()
 	for time.Now().Before(end) {
-		g, err := p.Acquire(t.Context(), size())
+		g, err := p.Acquire(t.Context(), l.size())
 		if err == nil {
 			l.add(g.N)
 			g.Release()
@@ -58,22 +61,21 @@ func greedy(t *testing.T, p *keys.Pool, l *rateLedger, end time.Time, late time.
 			return
 		}
 		wait := w.After
-		if late > 0 {
-			wait += rand.N(late)
+		if l.late > 0 {
+			wait += rand.N(l.late)
 		}
 		pause(t, wait)
 	}
 }
 
 // run lets two pools be greedy for d, after the guard.
-func (l *rateLedger) run(t *testing.T, w *world, cfg keys.Config, d, late time.Duration, size func() int) {
+func (l *rateLedger) run(t *testing.T, w *world, cfg keys.Config, d time.Duration) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for range 2 {
-		p, stop := bubblePool(t, w.client(), cfg)
-		defer stop()
+		p := w.pool(cfg)
 		mustWait(t, p, 1, keys.WaitGuard)
-		wg.Go(func() { greedy(t, p, l, time.Now().Add(keys.DefaultRenew+d), late, size) })
+		wg.Go(func() { l.greedy(t, p, time.Now().Add(keys.DefaultRenew+d)) })
 	}
 	wg.Wait()
 }
@@ -88,9 +90,8 @@ func TestRequestRate(t *testing.T) {
 				t := w.test
 				gap := time.Duration(float64(time.Second) / rate)
 				d := max(10*gap, 3*time.Second)
-				l := &rateLedger{}
-				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Rate: rate}))
-				l.run(t, w, cfg, d, min(5*time.Millisecond, gap/4), func() int { return 1000 })
+				l := &rateLedger{late: min(5*time.Millisecond, gap/4), size: func() int { return 1000 }}
+				l.run(t, w, bubbleConfig(keys.Limits{}, key("a", keys.Limits{Rate: rate})), d)
 				window := max(time.Second, gap)
 				calls, _ := l.most(window)
 				require.LessOrEqual(t, float64(calls), max(1, rate*window.Seconds()+0.999))
@@ -135,8 +136,8 @@ func TestNumberRate(t *testing.T) {
 				window := max(time.Second, tt.key.NumberPer)
 				cfg := bubbleConfig(tt.provider, key("a", tt.key))
 				cfg.MaxBatch = 1000
-				l := &rateLedger{}
-				l.run(t, w, cfg, 5*window, 3*time.Millisecond, tt.size)
+				l := &rateLedger{late: 3 * time.Millisecond, size: tt.size}
+				l.run(t, w, cfg, 5*window)
 				_, numbers := l.most(window)
 				require.LessOrEqual(t, numbers, tt.perWin)
 				total := 0
@@ -162,8 +163,8 @@ func TestNumberRateIsSpread(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(w *world) {
 		t := w.test
-		l := &rateLedger{}
-		l.run(t, w, bubbleConfig(keys.Limits{}, key("a", keys.Limits{NumberRate: 5000})), 3*time.Second, 0, func() int { return 1000 })
+		l := &rateLedger{size: func() int { return 1000 }}
+		l.run(t, w, bubbleConfig(keys.Limits{}, key("a", keys.Limits{NumberRate: 5000})), 3*time.Second)
 		_, numbers := l.most(350 * time.Millisecond)
 		require.LessOrEqual(t, numbers, 2000)
 	})

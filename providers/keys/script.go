@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -114,7 +115,7 @@ func newReply(v any) *reply {
 func (r *reply) next() any {
 	if len(r.fields) == 0 {
 		if r.err == nil {
-			r.err = fmt.Errorf("permits in Redis: answer is too short")
+			r.err = errors.New("permits in Redis: answer is too short")
 		}
 		return nil
 	}

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -44,7 +45,7 @@ func (p *Pool) Pause(ctx context.Context, name string, d time.Duration, reason s
 // calls that were on the wire already do not count again. On error as Pause.
 func (p *Pool) Quarantine(ctx context.Context, name, reason string) error {
 	if name == "" {
-		return fmt.Errorf("quarantine: no key named")
+		return errors.New("quarantine: no key named")
 	}
 	return p.tell(ctx, name, op{what: opQuarantine, why: reason, until: time.Now().Add(keepTelling)})
 }

@@ -191,9 +191,7 @@ func TestFairUse(t *testing.T) {
 				cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: tt.limit}))
 				pools := make([]permits, tt.pools)
 				for i := range pools {
-					p, stop := bubblePool(t, w.client(), cfg)
-					defer stop()
-					pools[i] = of(p)
+					pools[i] = of(w.pool(cfg))
 				}
 				pause(t, keys.DefaultRenew) // the guard
 				l := &useLedger{}

@@ -462,12 +462,13 @@ func TestAging(t *testing.T) {
 	require.Equal(t, journal.StateDone, state("a"))
 	pass(59 * time.Minute)
 	require.Equal(t, journal.StateDone, state("a"))
-	pass(49 * time.Hour)
+	pass(25 * time.Hour)
+	claim(t, j, request("turn", 1))
 	require.Equal(t, journal.StateNew, state("a"), "forgotten")
 
 	// A job that is held for long keeps its identity by asking who owns it.
 	held := claim(t, j, request("held", 1))[0]
-	for range 3 {
+	for range 6 {
 		pass(23 * time.Hour)
 		claim(t, j, request("turn", 1))
 		states, err := j.Owns(t.Context(), []*journal.Slot{held.Slot})
@@ -476,11 +477,19 @@ func TestAging(t *testing.T) {
 	}
 	require.Equal(t, journal.StateKnown, state("held"))
 
-	for range 5 {
+	for i := range 8 {
 		pass(26 * time.Hour)
-		state("x")
+		state(fmt.Sprint("x", i))
 	}
+	fields := func(key string) int64 { return rdb.HLen(t.Context(), key).Val() }
+	require.EqualValues(t, 1, fields("lookup:{j0}:i0"))
+	require.EqualValues(t, 1, fields("lookup:{j0}:i1"))
 	require.LessOrEqual(t, rdb.DBSize(t.Context()).Val(), int64(8), "%v", m.Keys())
+	require.Positive(t, rdb.PTTL(t.Context(), "lookup:{j0}:i0").Val(), "an installation given up leaves nothing for ever")
+	// After a long silence everything old goes at once.
+	pass(60 * time.Hour)
+	state("y")
+	require.EqualValues(t, 1, fields("lookup:{j0}:i0")+fields("lookup:{j0}:i1"))
 }
 
 // TestCluster: the same life on a Redis Cluster, whose keys lie in several hash slots.

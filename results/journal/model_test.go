@@ -1,10 +1,12 @@
 package journal_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -61,6 +63,7 @@ type modelWorker struct {
 // model drives workers against a journal and against the plainest one there is.
 type model struct {
 	t       *rapid.T
+	open    func() redis.UniversalClient
 	redis   *embeddedtest.Redis
 	workers []*modelWorker
 	jobs    [modelJobs]*truth // nil: Redis knows nothing
@@ -75,24 +78,53 @@ type model struct {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
-		run, enough := 0, 100
-		if !r.Real() { // which takes ten times as long
-			enough = 25
+		c := r.Client()
+		checkModel(t, r, func() redis.UniversalClient { return c })
+	})
+}
+
+// TestModelTwice is TestModel on a connection that loses replies: the client sends
+// every command a second time.
+func TestModelTwice(t *testing.T) {
+	t.Parallel()
+	r := embeddedtest.RunRedis(t)
+	c := r.Client()
+	c.AddHook(twice{})
+	checkModel(t, r, func() redis.UniversalClient { return c })
+}
+
+// twice sends every pipeline twice.
+type twice struct{}
+
+func (twice) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (twice) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (twice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		_ = next(ctx, cmds)
+		return next(ctx, cmds)
+	}
+}
+
+func checkModel(t *testing.T, r *embeddedtest.Redis, open func() redis.UniversalClient) {
+	t.Helper()
+	run, enough := 0, 100
+	if !r.Real() { // which takes ten times as long
+		enough = 25
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		if run++; run > enough {
+			return
 		}
-		rapid.Check(t, func(rt *rapid.T) {
-			if run++; run > enough {
-				return
-			}
-			m := &model{t: rt, redis: r, prefix: fmt.Sprintf("run%d", run)}
-			for range 3 {
-				m.workers = append(m.workers, &modelWorker{j: journal.New(r.Client(), m.prefix, nil)})
-			}
-			rt.Repeat(map[string]func(*rapid.T){
-				"claim": m.claim, "claim again": m.claim, "settle": m.settle, "settle more": m.settle, "done": m.done,
-				"handback": m.handBack, "owns": m.owns, "crash": m.crash, "flush": m.flush, "reused": m.reused,
-			})
-			m.verify()
+		m := &model{t: rt, redis: r, open: open, prefix: fmt.Sprintf("run%d", run)}
+		for range 3 {
+			m.workers = append(m.workers, &modelWorker{j: journal.New(open(), m.prefix, nil)})
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"claim": m.claim, "claim again": m.claim, "settle": m.settle, "settle more": m.settle, "done": m.done,
+			"handback": m.handBack, "owns": m.owns, "crash": m.crash, "flush": m.flush, "reused": m.reused,
 		})
+		m.verify()
 	})
 }
 
@@ -358,7 +390,7 @@ func (m *model) owns(t *rapid.T) {
 // crash makes a worker forget what it held; a new one takes its place.
 func (m *model) crash(t *rapid.T) {
 	w := rapid.SampledFrom(m.workers).Draw(t, "worker")
-	w.j, w.holds = journal.New(m.redis.Client(), m.prefix, nil), nil
+	w.j, w.holds = journal.New(m.open(), m.prefix, nil), nil
 }
 
 // flush loses everything; one in a few, for it takes much to build up again.
@@ -387,7 +419,7 @@ func (m *model) reused(t *rapid.T) {
 
 // verify reads everything with a new worker.
 func (m *model) verify() {
-	w := &modelWorker{j: journal.New(m.redis.Client(), m.prefix, nil)}
+	w := &modelWorker{j: journal.New(m.open(), m.prefix, nil)}
 	for job := range m.jobs {
 		replies, err := w.j.Claim(m.t.Context(), journal.NewOwner(), []journal.ClaimRequest{m.request(job, false)})
 		require.NoError(m.t, err)

@@ -9,9 +9,10 @@ import (
 
 // Owns tells for each slot whether its job still belongs to the caller: OK,
 // Refused (drop it) or Lost (Restore it, which tells). It is the re-claim of a
-// worker that was away for too long, before it publishes anything; and it renews
-// the identity of a job that is held for more than a day. Safe in parallel. The
-// error is Redis' own, and nobody knows then.
+// worker that was away for too long, before it publishes anything. It also renews
+// the job's identity, which is found for one to two days: whoever holds a job for
+// hours without a word asks now and then. Safe in parallel. The error is Redis'
+// own, and nobody knows then.
 func (j *Journal) Owns(ctx context.Context, slots []*Slot) ([]SettleState, error) {
 	states := make([]SettleState, len(slots))
 	asks := j.asks(slots, states)
@@ -77,7 +78,7 @@ func (j *Journal) asks(slots []*Slot, states []SettleState) []*ask {
 		if a == nil || len(a.at) == maxSlots {
 			a = &ask{shard: p.shard, pages: map[string]int{}, call: &call{
 				script: &j.script.owns, keys: []string{p.shard.epoch, p.shard.current, p.shard.previous},
-				args: []any{redisdb.NewEpochID(), p.epoch.ID, p.owner[:]},
+				args: []any{redisdb.NewEpochID(), p.epoch.ID, p.owner[:], pageLife.Milliseconds()},
 			}}
 			open[g], all = a, append(all, a)
 		}

@@ -1,7 +1,7 @@
 -- Tells whether jobs still belong to their holder, and renews their identities.
 --
 -- KEYS: epoch, current, previous, pages
--- ARGV: fresh epoch id, epoch id, owner token, then for each job: identity, where it is, which page (number from 1)
+-- ARGV: fresh epoch id, epoch id, owner token, page life ms, then for each job: identity, where it is, which page (number from 1)
 -- Returns {'E', epoch id, created}, or a reply for each job: 0 yes, 1 no, 2 lost.
 local call, byte = redis.call, string.byte
 local id, created = lookupq_epoch(KEYS[1], clock(), ARGV[1])
@@ -22,15 +22,18 @@ local function state(key, slot)
 end
 
 local reply = {}
-for i = 1, (#ARGV - 3) / 3 do
-  local a = 1 + 3 * i
+for i = 1, (#ARGV - 4) / 3 do
+  local a = 2 + 3 * i
   local field, where = ARGV[a], ARGV[a + 1]
-  local at = call('HGET', current, field) or call('HGET', previous, field)
+  local now = call('HGET', current, field)
+  local at = now or call('HGET', previous, field)
   if at and at ~= where then
     reply[i] = 1
   else
-    reply[i] = state(KEYS[3 + tonumber(ARGV[a + 2])], byte(where, 10))
-    if not at and reply[i] == 0 then call('HSET', current, field, where) end
+    local page = KEYS[3 + tonumber(ARGV[a + 2])]
+    reply[i] = state(page, byte(where, 10))
+    if reply[i] == 0 then call('PEXPIRE', page, ARGV[4]) end
+    if not now and reply[i] == 0 then call('HSET', current, field, where) end
   end
 end
 return reply
