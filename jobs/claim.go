@@ -124,6 +124,8 @@ type Claimer struct {
 	// Durables whose making was begun, and has ended, ever.
 	creates, created atomic.Int64
 
+	lastBeat atomic.Int64  // when the newest round of heartbeats that arrived was sent
+	lapses   atomic.Uint64 // rounds that came too late for some job
 	beats    sync.WaitGroup
 	stopBeat atomic.Pointer[context.CancelFunc]
 }

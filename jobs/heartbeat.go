@@ -48,10 +48,11 @@ func (c *Claimer) beatRound(ctx context.Context, beats []heartbeat) error {
 	if !c.nc.IsConnected() {
 		return errDisconnected
 	}
+	connection, sent := c.nc.Stats().Reconnects, c.now()
 	if len(beats) == 0 {
+		c.lastBeat.Store(sent)
 		return nil
 	}
-	connection, sent := c.nc.Stats().Reconnects, c.now()
 	progress := []byte("+WPI")
 	for _, b := range beats {
 		if err := c.nc.Publish(b.reply, progress); err != nil {
@@ -66,8 +67,22 @@ func (c *Claimer) beatRound(ctx context.Context, beats []heartbeat) error {
 	if c.nc.Stats().Reconnects != connection {
 		return errDisconnected
 	}
+	lapsed := false
 	for _, b := range beats {
-		b.held.alive(sent)
+		lapsed = b.held.alive(sent) || lapsed
 	}
+	if lapsed {
+		c.lapses.Add(1)
+	}
+	c.lastBeat.Store(sent)
 	return nil
+}
+
+// Sure reports whether what is held is surely this worker's, as far as heartbeats
+// tell: false while none has reached the server for half of AckWait, also right
+// after the process stood still. lapses counts the times that jobs have become
+// stale (Held.Fresh) by it; until they are Reclaimed nothing should be paid for
+// them. Cheap, any goroutine.
+func (c *Claimer) Sure() (lapses uint64, sure bool) {
+	return c.lapses.Load(), time.Duration(c.now()-c.lastBeat.Load()) < c.cfg.AckWait/2
 }

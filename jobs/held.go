@@ -111,11 +111,14 @@ func (h *Held) Reclaimed(asked time.Time) {
 }
 
 // alive notes a heartbeat that was sent at the given time and reached the server.
-func (h *Held) alive(at int64) {
+// It reports whether that was too late to be sure of the job.
+func (h *Held) alive(at int64) (late bool) {
 	if time.Duration(at-h.beat.Load()) >= h.c.cfg.AckWait/2 {
 		h.stale.Store(true)
+		late = true
 	}
 	h.beat.Store(at)
+	return late
 }
 
 // heldTable knows what this worker holds, by stream sequence. Used by the loop,

@@ -12,7 +12,7 @@ import (
 const inFlight = concurrency * batchMax
 
 func TestWorkersKilled(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, ackWait)
 	r.publish(30_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(6_000)
@@ -26,7 +26,7 @@ func TestWorkersKilled(t *testing.T) {
 }
 
 func TestWorkerFrozenAndThawed(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, ackWait)
 	r.publish(20_000, 100)
 	frozen, other := r.startWorker(), r.startWorker()
 	r.asked(5_000)
@@ -43,7 +43,7 @@ func TestWorkerFrozenAndThawed(t *testing.T) {
 }
 
 func TestRedisFlushed(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, patientAckWait)
 	r.publish(20_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(4_000)
@@ -57,7 +57,7 @@ func TestRedisFlushed(t *testing.T) {
 }
 
 func TestRedisFlushedAndWorkerKilled(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, ackWait)
 	r.publish(20_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(6_000)
@@ -70,7 +70,7 @@ func TestRedisFlushedAndWorkerKilled(t *testing.T) {
 }
 
 func TestRedisKilledAndRestarted(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, patientAckWait)
 	r.publish(20_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(5_000)
@@ -86,7 +86,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 }
 
 func TestNATSRestarted(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, patientAckWait)
 	r.publish(20_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(4_000)
@@ -100,7 +100,7 @@ func TestNATSRestarted(t *testing.T) {
 }
 
 func TestCleanStopRepeatsNothing(t *testing.T) {
-	r := newRig(t, "")
+	r := newRig(t, patientAckWait)
 	r.publish(20_000, 100)
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(4_000)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/lookupq/lookupq/internal/worker"
 	"github.com/lookupq/lookupq/providers"
@@ -22,13 +23,18 @@ import (
 // A worker process is this test binary, told by the environment to be one: real
 // enough to be killed, and with the race detector in it.
 const (
-	envConfig = "LOOKUPQ_E2E_CONFIG"
-	envID     = "LOOKUPQ_E2E_ID"
+	envConfig  = "LOOKUPQ_E2E_CONFIG"
+	envAckWait = "LOOKUPQ_E2E_ACK_WAIT"
+	envID      = "LOOKUPQ_E2E_ID"
 )
 
 // Faults heal in seconds here, not in half minutes: the same rules, shorter.
 const (
-	ackWait  = 3 * time.Second
+	// ackWait is for tests in which a worker dies or stands still; patientAckWait
+	// for those in which none does, and a slow machine must not look like it.
+	ackWait        = 3 * time.Second
+	patientAckWait = 20 * time.Second
+
 	lease    = 1500 * time.Millisecond
 	unserved = 3 * time.Second
 )
@@ -41,19 +47,23 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // workerProcess is what `worker run` does, with shorter waits.
 func workerProcess(config string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) //nolint:forbidigo // this is a main
 	defer stop()
+	wait, err := time.ParseDuration(os.Getenv(envAckWait))
+	if err != nil {
+		return err
+	}
 	cfg, err := worker.LoadConfig(config, os.LookupEnv, types())
 	if err != nil {
 		return err
 	}
 	w, err := worker.New(ctx, worker.Options{
-		Config: cfg, ID: os.Getenv(envID), Version: "e2e", AckWait: ackWait, Lease: lease, Grace: 20 * time.Second,
+		Config: cfg, ID: os.Getenv(envID), Version: "e2e", AckWait: wait, Lease: lease, Grace: 20 * time.Second,
 		Log: zerolog.New(os.Stderr).With().Timestamp().Str("worker", os.Getenv(envID)).Logger(),
 	})
 	if err != nil {
@@ -89,7 +99,7 @@ func (r *rig) startWorker() *process {
 	out, err := os.Create(p.log)
 	require.NoError(r.t, err)
 	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // this test binary; ended below
-	p.cmd.Env = append(os.Environ(), envConfig+"="+r.config, envID+"="+p.id)
+	p.cmd.Env = append(os.Environ(), envConfig+"="+r.config, envID+"="+p.id, envAckWait+"="+r.ackWait.String())
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	require.NoError(r.t, p.cmd.Start())
 	r.t.Cleanup(func() {

@@ -39,17 +39,18 @@ type rig struct {
 	redis   *embeddedtest.Redis
 	sim     *simulator.Server
 	profile simulator.Profile
+	ackWait time.Duration
 	workers int
 	jobs    int
 	size    int
 	numbers []string
 }
 
-// newRig starts the servers; profile adds to the upstream's latency and limit.
-func newRig(t *testing.T, profile string) *rig {
+// newRig starts the servers, for workers with the given ackWait.
+func newRig(t *testing.T, ackWait time.Duration) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t)}
-	text := fmt.Sprintf("seed: 11\nqxt:\n  latency: {base: %s}\n  limits: {concurrency: %d}\n%s", latency, concurrency, profile)
+	r := &rig{t: t, ackWait: ackWait, dir: t.TempDir(), nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t)}
+	text := fmt.Sprintf("seed: 11\nqxt:\n  latency: {base: %s}\n  limits: {concurrency: %d}\n", latency, concurrency)
 	var err error
 	r.profile, err = simulator.ParseProfile([]byte(text))
 	require.NoError(t, err)

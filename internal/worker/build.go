@@ -149,6 +149,7 @@ func (w *Worker) buildPipeline(ctx context.Context) error {
 		burier:      results.NewBurier(w.confirm, n, w.nc.MaxPayload()),
 		storedParts: results.NewStored(w.js, n),
 		wake:        func() { w.claimer.Wake() },
+		heartbeats:  func() (uint64, bool) { return w.claimer.Sure() },
 	}
 	return nil
 }
@@ -198,7 +199,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 		if prov.pool, err = w.buildPool(name, pc); err != nil {
 			return nil, err
 		}
-		permits = poolPermits{prov.pool}
+		permits = poolPermits{prov.pool, w.pipeline.sure}
 		prov.share = prov.pool.Share
 	}
 	for _, k := range pc.Keys {

@@ -11,9 +11,12 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/lookupq/lookupq/internal/names"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // startHTTP serves on a free port; the test ends with a clean Close.
 func startHTTP(t *testing.T, checks []Check) *HTTPServer {

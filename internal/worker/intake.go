@@ -87,7 +87,7 @@ func (p *pipeline) own(ctx context.Context, batch []*job) []*job {
 	s := p.nextScribe()
 	owned := make([]*job, 0, len(named))
 	for i, j := range named {
-		j.scribe, j.claim, j.slot = s, &replies[i], replies[i].Slot
+		j.claimed(s, &replies[i])
 		if p.accept(ctx, j) {
 			owned = append(owned, j)
 		}

@@ -61,6 +61,20 @@ type job struct {
 // items is how many numbers the job asks for.
 func (j *job) items() int { return len(j.decoded.Items) }
 
+// claimed notes what the journal said, and who is to write to it.
+func (j *job) claimed(s *scribe, reply *journal.ClaimReply) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.scribe, j.claim, j.slot = s, reply, reply.Slot
+}
+
+// doubted returns who can ask whether the job is still ours, if that is in doubt.
+func (j *job) doubted() (*scribe, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.scribe, j.slot != nil && !j.gone && !j.ended && !j.held.Fresh()
+}
+
 // live reports whether outcomes of the job are still wanted here.
 func (j *job) live() bool {
 	j.mu.Lock()

@@ -173,6 +173,17 @@ func (p *pipeline) pack(ask []asking) {
 // provider is whose turn it is.
 func (w waiter) provider() *provider { return w.job.route.steps[w.step] }
 
+// last reports whether no later provider of the route takes the number, so that
+// it waits for this one while that is down.
+func (a *asking) last() bool {
+	for _, prov := range a.job.route.steps[a.step+1:] {
+		if _, unfit := prov.impl.Partition(a.number, a.job.decoded.Options); unfit == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // packed is the item as the packer wants it.
 func (a *asking) packed() batch.Item[waiter] {
 	j := a.job
@@ -180,7 +191,7 @@ func (a *asking) packed() batch.Item[waiter] {
 		Number: a.number, Partition: a.partition, Options: j.decoded.Options, Raw: j.route.cfg.IncludeRaw,
 		Priority: j.priority, Tenant: j.id.Tenant, Campaign: j.id.Campaign,
 		ShareGroup: j.tenant.ShareGroup, Weight: j.tenant.Weight,
-		Last: int(a.step) == len(j.route.steps)-1, Expires: j.expires, Waiter: a.waiter,
+		Last: a.last(), Expires: j.expires, Waiter: a.waiter,
 	}
 	if age := j.decoded.MaxAge; age != nil {
 		it.NoShare, it.MaxAge = *age == 0, *age

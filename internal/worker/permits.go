@@ -10,11 +10,19 @@ import (
 	"github.com/lookupq/lookupq/providers/keys"
 )
 
-// poolPermits gives a packer the permits of a key pool.
-type poolPermits struct{ *keys.Pool }
+// poolPermits gives a packer the permits of a key pool, as long as the worker is
+// sure of the jobs it holds: after standing still it must not pay for what
+// others have taken over.
+type poolPermits struct {
+	*keys.Pool
+	sure func() bool
+}
 
 // Acquire implements batch.Permits.
 func (p poolPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
+	if !p.sure() {
+		return batch.Grant{}, &batch.WaitError{After: watchTick, Reason: "heartbeats", Stop: true}
+	}
 	g, err := p.Pool.Acquire(ctx, n)
 	if err != nil {
 		if w, ok := errors.AsType[*keys.WaitError](err); ok {

@@ -32,7 +32,8 @@ import (
 // and every job that is not finished is handed back at a clean stop.
 //
 // Its goroutines, all started by start and waited for by stop: the intake (own to
-// pack), the scribes (settle and finish), and the flusher of parts that wait.
+// pack), the scribes (settle and finish), the flusher of parts that wait, and the watch over
+// heartbeats.
 type pipeline struct {
 	cfg         *Config
 	log         zerolog.Logger
@@ -47,7 +48,9 @@ type pipeline struct {
 	burier      *results.Burier
 	metrics     *Metrics
 	now         func() time.Time
-	wake        func() // tells the claimer that there is room
+	wake        func()                            // tells the claimer that there is room
+	heartbeats  func() (lapses uint64, sure bool) // of the claimer
+	cleared     atomic.Uint64                     // lapses after which ownership was asked for
 
 	queue   chan []*job // from the claimer's loop to intake
 	scribes []*scribe
@@ -91,6 +94,7 @@ func (p *pipeline) start(stopping context.Context) {
 		})
 	}
 	p.flushers.Go(func() { p.flush(stopping) })
+	p.flushers.Go(func() { p.watch(stopping) })
 }
 
 // claimed takes a fetched batch from the claimer's loop: it decodes and queues.

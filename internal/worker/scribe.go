@@ -21,6 +21,7 @@ type scribe struct {
 	touched []*job        // with outcomes to record
 	answers []cache.Entry // for the cache, in the same trip
 	ended   []*job        // all parts stored: done mark and ack are due
+	asks    []*ownership  // questions whose jobs are
 	next    chan struct{} // closed when what is in the lists now is recorded
 	ready   chan struct{} // 1: the lists are not empty
 
@@ -79,9 +80,12 @@ func (s *scribe) run(quit <-chan struct{}) {
 // turn records everything that has come.
 func (s *scribe) turn() {
 	s.mu.Lock()
-	touched, answers, ended, recorded := s.touched, s.answers, s.ended, s.next
-	s.touched, s.answers, s.ended, s.next = nil, nil, nil, make(chan struct{})
+	touched, answers, ended, asks, recorded := s.touched, s.answers, s.ended, s.asks, s.next
+	s.touched, s.answers, s.ended, s.asks, s.next = nil, nil, nil, nil, make(chan struct{})
 	s.mu.Unlock()
+	for _, ask := range asks {
+		s.answer(ask)
+	}
 	s.record(s.shares(touched), answers)
 	close(recorded)
 	s.finish(ended)

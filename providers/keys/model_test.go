@@ -36,8 +36,10 @@ type model struct {
 	made   []*wireCall // all calls that were not refunded, for the rates
 	// ghosts are permits that nobody uses but Redis may still count, by their end.
 	ghosts []ghost
-	paused map[string]time.Time // key -> until at least
-	down   bool
+	// paused is until when at least a key is, resting until when at most.
+	paused  map[string]time.Time
+	resting map[string]time.Time
+	down    bool
 }
 
 // worker is one process of the fleet.
@@ -46,6 +48,7 @@ type worker struct {
 	c       *client
 	stop    func()
 	cut     bool
+	broken  time.Time // last time its connections broke: what it has to tell may be late
 	refused time.Time // last time it was told to wait for concurrency
 }
 
@@ -57,7 +60,7 @@ type ghost struct {
 
 func newModel(t *rapid.T) *model {
 	t.Helper()
-	m := &model{t: t, w: newWorld(t), paused: map[string]time.Time{}}
+	m := &model{t: t, w: newWorld(t), paused: map[string]time.Time{}, resting: map[string]time.Time{}}
 	limits := func(name string) keys.Limits {
 		return keys.Limits{
 			Concurrency: rapid.IntRange(1, 3).Draw(m.t, name+" concurrency"),
@@ -199,7 +202,7 @@ func (m *model) refused(i, most int, w *keys.WaitError) {
 	for _, k := range m.cfg.Keys {
 		n := m.occupied(k.Key.Name)
 		total += n
-		if k.Limits.Rate == 0 && k.Limits.NumberRate == 0 && !time.Now().Before(m.paused[k.Key.Name]) {
+		if k.Limits.Rate == 0 && k.Limits.NumberRate == 0 && time.Now().After(m.resting[k.Key.Name]) {
 			free += max(0, k.Limits.Concurrency-n)
 		}
 	}
@@ -239,7 +242,7 @@ func (m *model) finish(c *wireCall, unused int) {
 	}
 	c.grant.Release()
 	m.onWire = slices.DeleteFunc(m.onWire, func(o *wireCall) bool { return o == c })
-	if m.down || m.pools[c.pool].cut {
+	if w := m.pools[c.pool]; m.down || w.cut || time.Since(w.broken) < 2*time.Second {
 		m.haunt(c)
 	}
 	pause(m.t, time.Millisecond) // until Redis is told
@@ -286,6 +289,9 @@ func (m *model) crash(i int) {
 func (m *model) setDown(down bool) {
 	m.down = down
 	m.w.setDown(down)
+	for _, w := range m.pools {
+		w.broken = time.Now()
+	}
 	if down {
 		m.forget(-1)
 	}
@@ -299,6 +305,7 @@ func (m *model) flush() {
 
 // pauseKey asks the fleet to pause a key.
 func (m *model) pauseKey(i int, name string, d time.Duration) {
+	m.resting[name] = later(m.resting[name], time.Now().Add(d+100*time.Millisecond))
 	if m.pools[i].p.Pause(m.t.Context(), name, d, "429") == nil {
 		m.paused[name] = later(m.paused[name], time.Now().Add(d-time.Millisecond))
 	}
@@ -337,7 +344,7 @@ func (m *model) step() {
 	case what == "crash":
 		m.crash(i)
 	case what == "cut" || what == "heal":
-		m.pools[i].cut = what == "cut"
+		m.pools[i].cut, m.pools[i].broken = what == "cut", time.Now()
 		m.pools[i].c.setCut(what == "cut")
 		m.forget(i)
 	case what == "down" || what == "up":
