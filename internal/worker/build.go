@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/url"
 	"runtime"
 	"slices"
 	"time"
@@ -39,7 +38,7 @@ func (w *Worker) openNATS(ctx context.Context) error {
 			return err
 		}
 		w.onClose("embedded NATS", func(context.Context) error { return srv.Close() })
-		addr, w.storage, w.natsKind = withUser(srv.ClientURL(), addr), srv.MaxStore(), "embedded"
+		addr, w.storage, w.natsKind = srv.ClientURL(), srv.MaxStore(), "embedded"
 	}
 	nc, err := connect(addr, w.cfg.NATS, w.log)
 	if err != nil {
@@ -83,17 +82,6 @@ func connect(addr string, cfg NATSConfig, log zerolog.Logger) (*nats.Conn, error
 		opts = append(opts, nats.ClientCert(cfg.TLS.Cert, cfg.TLS.Key))
 	}
 	return nats.Connect(addr, opts...)
-}
-
-// withUser is url with the user of from: the embedded server asks for the one in nats.url.
-func withUser(addr, from string) string {
-	f, err := url.Parse(from)
-	a, aerr := url.Parse(addr)
-	if err != nil || aerr != nil || f.User == nil {
-		return addr
-	}
-	a.User = f.User
-	return a.String()
 }
 
 // openRedis connects to the configured Redis, or starts one with --embedded.
