@@ -40,7 +40,7 @@ func parseAckReply(reply string) (ackInfo, bool) {
 			return ackInfo{}, false
 		}
 	}
-	return ackInfo{delivered: n[0], seq: n[1], stored: int64(n[3]), pending: n[4]}, true //nolint:gosec // a time
+	return ackInfo{delivered: n[0], seq: n[1], stored: int64(n[3]), pending: n[4]}, true
 }
 
 func parseUint(s string) (uint64, bool) {

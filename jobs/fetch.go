@@ -145,7 +145,7 @@ func (lp *loop) booked(l *lane, items int, again bool) {
 		return
 	}
 	if p.again {
-		l.avail = max(l.avail, uint64(4*p.n)) //nolint:gosec // small
+		l.avail = max(l.avail, uint64(4*p.n))
 	}
 	lp.ended(l)
 }

@@ -157,8 +157,8 @@ func (lp *loop) woken(key string, w wake, now int64) {
 		l = lp.lane(key, now)
 	}
 	l.seenAt = now
-	l.wakes += uint64(w.jobs) //nolint:gosec // a count
-	l.avail += uint64(w.jobs) //nolint:gosec // a count
+	l.wakes += uint64(w.jobs)
+	l.avail += uint64(w.jobs)
 	if l.average == 0 {
 		l.average = max(1, float64(w.bytes)/float64(w.jobs)/bytesPerItem)
 	}

@@ -158,7 +158,7 @@ func TestTwoWorkersShareLanes(t *testing.T) {
 func TestServerRestartUnderClaims(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	const lanes, jobs = 4, 2500
+	const lanes, jobs = 4, 1200
 	for i := range lanes {
 		r.publish(testLane("acme", fmt.Sprint("c", i)), "j", jobs, 1)
 	}
@@ -175,7 +175,7 @@ func TestServerRestartUnderClaims(t *testing.T) {
 		require.False(t, held[id], "handed out twice while held: %s", id)
 		held[id] = true
 		window = append(window, h)
-		if n == 2000 || n == 5000 {
+		if n == 1000 || n == 3000 {
 			r.Restart()
 		}
 		if len(window) < 100 {

@@ -21,7 +21,7 @@ var ErrBitmap = errors.New("not a bitmap of item indexes: want base64 of at most
 // Bitmap is a set of item indexes: item i is bit i%8 (1<<0 first) of byte i/8.
 // Two equal sets have equal bitmaps: there are no zero bytes at the end. The zero
 // value is the empty set. Not for parallel use.
-type Bitmap []byte
+type Bitmap []byte //nolint:recvcheck // Set and Union make it longer, as append does
 
 // Set adds item i, which must be in [0, MaxItems).
 func (b *Bitmap) Set(i int) { *b = b.with(i) }

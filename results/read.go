@@ -13,7 +13,7 @@ import (
 	"github.com/lookupq/lookupq/internal/names"
 )
 
-// ErrStop, returned by the function given to Reader.Read, ends the reading well.
+// ErrStop ends the reading well when the function given to Reader.Read returns it.
 var ErrStop = errors.New("stop reading")
 
 // Reader reads parts back from the results stream, for clients. It may make an

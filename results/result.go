@@ -124,6 +124,7 @@ func (t Tri) MarshalJSON() ([]byte, error) {
 		return []byte("true"), nil
 	case No:
 		return []byte("false"), nil
+	case Unknown:
 	}
 	return []byte("null"), nil
 }

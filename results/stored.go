@@ -69,48 +69,64 @@ type StoredJob struct {
 // before (journal.Claim sees to that).
 func (s *Stored) Items(ctx context.Context, jobs []StoredJob) ([]Bitmap, error) {
 	out := make([]Bitmap, len(jobs))
-	groups := map[campaignKey][]int{}
+	questions := map[campaignKey]*question{}
 	for i := range jobs {
 		k := campaignKey{jobs[i].ID.Tenant, jobs[i].ID.Campaign}
-		groups[k] = append(groups[k], i)
+		q := questions[k]
+		if q == nil {
+			q = &question{key: k, jobs: jobs, out: out, since: jobs[i].At, maxAge: settledAge}
+			questions[k] = q
+		}
+		q.add(i)
 	}
-	for k, at := range groups {
-		if err := s.ask(ctx, k, jobs, at, out); err != nil {
+	for k, q := range questions {
+		if err := s.ask(ctx, q); err != nil {
 			return nil, fmt.Errorf("read what is stored of campaign %s: %w", k.name, err)
 		}
 	}
 	return out, nil
 }
 
-// ask answers for the jobs of one campaign, whose positions are given.
-func (s *Stored) ask(ctx context.Context, k campaignKey, jobs []StoredJob, at []int, out []Bitmap) error {
-	c := s.campaign(k)
+// question is what is asked of one campaign.
+type question struct {
+	key    campaignKey
+	jobs   []StoredJob
+	out    []Bitmap
+	at     []int         // positions in jobs and out
+	since  time.Time     // the oldest job
+	maxAge time.Duration // of the list
+}
+
+func (q *question) add(i int) {
+	q.at = append(q.at, i)
+	if q.jobs[i].At.Before(q.since) {
+		q.since = q.jobs[i].At
+	}
+	if q.jobs[i].Redelivered {
+		q.maxAge = 0
+	}
+}
+
+// ask answers one question.
+func (s *Stored) ask(ctx context.Context, q *question) error {
+	c := s.campaign(q.key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since, maxAge := jobs[at[0]].At, settledAge
-	for _, i := range at {
-		if jobs[i].At.Before(since) {
-			since = jobs[i].At
-		}
-		if jobs[i].Redelivered {
-			maxAge = 0
-		}
-	}
-	since = since.Add(-clockSkew).Truncate(sinceStep)
-	if err := s.refresh(ctx, k, c, since, maxAge); err != nil {
+	q.since = q.since.Add(-clockSkew).Truncate(sinceStep)
+	if err := s.refresh(ctx, q, c); err != nil {
 		return err
 	}
 	if c.tooMany {
-		return s.readAll(ctx, k, since, jobs, at, out)
+		return s.readAll(ctx, q)
 	}
-	for _, i := range at {
-		for _, seq := range c.index.find(hashJob(jobs[i].ID.JobID)) {
-			if err := s.readPart(ctx, jobs[i].ID, seq, &out[i]); err != nil {
+	for _, i := range q.at {
+		for _, seq := range c.index.find(hashJob(q.jobs[i].ID.JobID)) {
+			if err := s.readPart(ctx, q.jobs[i].ID, seq, &q.out[i]); err != nil {
 				return err
 			}
 		}
 	}
-	s.trim(k)
+	s.trim(q.key)
 	return nil
 }
 
@@ -151,14 +167,14 @@ func (s *Stored) trim(keep campaignKey) {
 
 // refresh reads what is new in the stream, unless the list is young enough.
 // c.mu is held.
-func (s *Stored) refresh(ctx context.Context, k campaignKey, c *campaign, since time.Time, maxAge time.Duration) error {
-	if c.read.IsZero() || since.Before(c.since) {
-		c.reset(since)
-	} else if c.tooMany || time.Since(c.read) < maxAge {
+func (s *Stored) refresh(ctx context.Context, q *question, c *campaign) error {
+	if c.read.IsZero() || q.since.Before(c.since) {
+		c.reset(q.since)
+	} else if c.tooMany || time.Since(c.read) < q.maxAge {
 		return nil
 	}
 	began := time.Now()
-	sc := s.scan(k, c.since)
+	sc := s.scan(q.key, c.since)
 	sc.from = c.next
 	err := sc.run(ctx, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		c.next = meta.Sequence.Stream + 1
@@ -186,15 +202,15 @@ func (s *Stored) scan(k campaignKey, since time.Time) scan {
 
 // readAll looks for the jobs in the headers of the whole campaign: for one that
 // has more parts than can be remembered.
-func (s *Stored) readAll(ctx context.Context, k campaignKey, since time.Time, jobs []StoredJob, at []int, out []Bitmap) error {
-	wanted := make(map[string]int, len(at))
-	for _, i := range at {
-		wanted[jobs[i].ID.JobID] = i
+func (s *Stored) readAll(ctx context.Context, q *question) error {
+	wanted := make(map[string]int, len(q.at))
+	for _, i := range q.at {
+		wanted[q.jobs[i].ID.JobID] = i
 	}
-	return s.scan(k, since).run(ctx, func(m jetstream.Msg, _ *jetstream.MsgMetadata) error {
+	return s.scan(q.key, q.since).run(ctx, func(m jetstream.Msg, _ *jetstream.MsgMetadata) error {
 		head, err := ParseHead(m.Headers())
 		if i, ok := wanted[head.ID.JobID]; ok && err == nil {
-			out[i].Union(head.Items)
+			q.out[i].Union(head.Items)
 		}
 		return nil
 	})

@@ -30,7 +30,7 @@ func (c *campaign) reset(since time.Time) {
 }
 
 // add remembers a part; false, and an empty list for good, if there are too many.
-func (c *campaign) add(job uint64, seq uint64, limit int) bool {
+func (c *campaign) add(job, seq uint64, limit int) bool {
 	if c.index.len() >= limit {
 		c.tooMany, c.index = true, partIndex{}
 		c.size.Store(0)

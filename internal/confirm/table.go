@@ -54,7 +54,7 @@ func (t *table) add(e *entry, inbox string) string {
 		e.slot = t.free[n-1]
 		t.free = t.free[:n-1]
 	} else {
-		e.slot = uint32(len(t.slots)) //nolint:gosec // bounded by what is outstanding, far below 2^32
+		e.slot = uint32(len(t.slots))
 		t.slots = append(t.slots, nil)
 		t.gens = append(t.gens, 0)
 	}

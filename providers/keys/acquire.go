@@ -63,6 +63,11 @@ func (p *Pool) acquire(ctx context.Context, most int) (Grant, error) {
 		p.enqueueUnsure(id, sent)
 		return Grant{}, p.health.failed(time.Now(), errors.Join(errors.New("permits in Redis: a grant that makes no sense"), r.err))
 	}
+	if time.Since(sent) > p.safeLease() {
+		// This process was stopped in between, and the permit may be another's by now.
+		p.enqueueUnsure(id, sent)
+		return Grant{}, p.refused(WaitConcurrency, 0, true, 0)
+	}
 	if last == 1 {
 		p.noteFull(p.pollAfter())
 	}

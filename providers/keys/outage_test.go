@@ -128,6 +128,15 @@ func TestOutageInBubble(t *testing.T) {
 		g := await(t, p, 1)
 		require.NoError(t, p.Pause(t.Context(), "a", time.Millisecond, "x"))
 
+		// A release is the first to notice, and is told afterwards.
+		w.setDown(true)
+		g.Release()
+		pause(t, time.Second)
+		w.setDown(false)
+		pause(t, noticed)
+		g = mustAcquire(t, p, 1)
+		pause(t, 30*time.Millisecond) // until then it is known that all permits are taken
+
 		// Away for less than the guard: on with it as soon as it is back.
 		w.setDown(true)
 		mustWait(t, p, 1, keys.WaitRedisAway)

@@ -67,7 +67,7 @@ func (c *codec) append(dst []byte, a *Answer) []byte {
 	}
 	dst = append(dst, answerVersion, bits)
 	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(a.AnsweredAt.UnixMilli())) //nolint:gosec // six bytes last until the year 10889
+	binary.BigEndian.PutUint64(at[:], uint64(a.AnsweredAt.UnixMilli()))
 	dst = append(dst, at[2:]...)
 	dst = c.appendWord(dst, a.Provider)
 	if l == nil {
@@ -101,12 +101,18 @@ func (c *codec) decode(value string) (*Answer, error) {
 		ms = ms<<8 | int64(value[i])
 	}
 	r := reader{words: c.words, rest: value[8:]}
-	a := &Answer{Status: results.StatusOK, AnsweredAt: time.UnixMilli(ms), Provider: r.word()}
+	both := &struct { // one allocation
+		answer Answer
+		lookup results.Lookup
+	}{}
+	a := &both.answer
+	*a = Answer{Status: results.StatusOK, AnsweredAt: time.UnixMilli(ms), Provider: r.word()}
 	if bits&bitNotFound != 0 {
 		a.Status = results.StatusNotFound
 	}
 	if bits&bitLookup != 0 {
-		a.Lookup = &results.Lookup{
+		a.Lookup = &both.lookup
+		both.lookup = results.Lookup{
 			Valid: results.Tri(bits >> shiftValid & maskTri), Ported: results.Tri(bits >> shiftPorted & maskTri),
 			Country: r.word(), Area: r.word(), LineType: r.word(),
 			OriginalCarrier: results.Carrier{ID: r.word(), Name: r.word()},

@@ -99,10 +99,18 @@ func (c *Cache) Get(ctx context.Context, keys []Key) ([]*Answer, error) {
 			return nil, err
 		}
 		fields := c.fields(g.at, func(i int32) *Key { return &keys[i] })
-		names := c.gens.names(g.class)
-		reads = append(reads, read{at: g.at, cmds: [2]*redis.SliceCmd{
-			pipe.HMGet(ctx, names[0], fields...), pipe.HMGet(ctx, names[1], fields...),
-		}})
+		r := read{at: g.at}
+		for n := range r.cmds { // the current hash and the previous one
+			args := make([]any, 0, 2+len(fields))
+			args = append(args, "hmget", c.gens.names(g.class)[n])
+			for i := range fields {
+				// Pointers, for a string in an interface would be one more allocation.
+				args = append(args, &fields[i])
+			}
+			r.cmds[n] = redis.NewSliceCmd(ctx, args...)
+			_ = pipe.Process(ctx, r.cmds[n]) // only queues
+		}
+		reads = append(reads, r)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("read the answer cache: %w", err)
@@ -170,8 +178,7 @@ func (c *Cache) Stage(ctx context.Context, pipe redis.Pipeliner, entries []Entry
 		for j, i := range g.at {
 			buf = c.codec.append(buf[:0], &entries[i].Answer)
 			values[j] = string(buf)
-			// Pointers, for a string in an interface would be one more allocation.
-			args = append(args, &fields[j], &values[j])
+			args = append(args, &fields[j], &values[j]) // pointers: see Get
 		}
 		_ = pipe.Process(ctx, redis.NewIntCmd(ctx, args...)) // only queues
 	}
@@ -214,7 +221,7 @@ func group(n int, of func(int) class) []grouped {
 				last = len(out) - 1
 			}
 		}
-		out[last].at = append(out[last].at, int32(i)) //nolint:gosec // far fewer than 2^31
+		out[last].at = append(out[last].at, int32(i))
 	}
 	return out
 }

@@ -5,7 +5,7 @@
 --
 -- KEYS: current, previous, stamp (when the current one began, ms)
 -- ARGV: period in ms
--- Returns the ms until the next turn.
+-- Returns after how many ms to ask again.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local period = tonumber(ARGV[1])
@@ -22,4 +22,5 @@ end
 -- Only for an installation that is given up: normally the turns get there first.
 local last = string.format('%.0f', 4 * period)
 for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], last) end
+if redis.call('EXISTS', KEYS[1]) == 0 then return 1000 end -- for its expiry, once it is there
 return period - (now - began)

@@ -136,7 +136,7 @@ func newClaiming(j *Journal, owner Owner, reqs []ClaimRequest) *claiming {
 			continue
 		}
 		seen[c.ids[i].field] = struct{}{}
-		c.open = append(c.open, int32(i)) //nolint:gosec // far fewer than 2^31
+		c.open = append(c.open, int32(i))
 	}
 	return c
 }
@@ -260,7 +260,7 @@ func (c *claiming) claimed(g *newPage, reply []any) error {
 			continue
 		}
 		slots[slot] = Slot{
-			page: g.page, n: byte(slot), claims: 1, doubt: g.slots[slot].doubt, //nolint:gosec // below maxSlots
+			page: g.page, n: byte(slot), claims: 1, doubt: g.slots[slot].doubt,
 			field: c.ids[i].field, digest: bodyDigest(&c.reqs[i]),
 		}
 		c.replies[i] = ClaimReply{

@@ -52,8 +52,8 @@ func (e *encoder) settled(slot byte, list []results.Settled) {
 			size += len(list[n].JSON)
 			n++
 		}
-		b := append(e.one[:0], slot)
-		b = binary.AppendUvarint(b, uint64(n)) //nolint:gosec // not negative
+		e.one = append(e.one[:0], slot)
+		b := binary.AppendUvarint(e.one, uint64(n))
 		var cost results.Cost
 		for i := range list[:n] {
 			b = appendSettled(b, &list[i], cost)
@@ -81,7 +81,7 @@ func appendSettled(b []byte, s *results.Settled, before results.Cost) []byte {
 		bits |= bitSameCost
 	}
 	b = append(b, bits)
-	b = binary.AppendUvarint(b, uint64(s.Index)) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(s.Index))
 	if s.Cost != before {
 		for _, text := range [2]string{s.Cost.Amount, s.Cost.Currency} {
 			text = text[:min(len(text), maxCostField)]
@@ -96,7 +96,7 @@ func appendSettled(b []byte, s *results.Settled, before results.Cost) []byte {
 // part adds that a part of a slot was put together.
 func (e *encoder) part(slot byte, p Part) {
 	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(p.At.UnixMilli())) //nolint:gosec // six bytes last until the year 10889
+	binary.BigEndian.PutUint64(at[:], uint64(p.At.UnixMilli()))
 	e.one = append(append(append(e.one[:0], slot), at[2:]...), p.Items...)
 	e.record(recPart)
 }

@@ -141,7 +141,7 @@ func FuzzReadLog(f *testing.F) {
 		again, err := readLog(e.bytes(), tag{1})
 		require.NoError(t, err)
 		for slot, l := range slots {
-			require.Equal(t, len(l.Settled), len(again[slot].Settled))
+			require.Len(t, again[slot].Settled, len(l.Settled))
 			require.Equal(t, l.Parts, again[slot].Parts)
 			require.Equal(t, l.Stored.String(), again[slot].Stored.String())
 			for i := range l.Settled {

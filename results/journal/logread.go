@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
@@ -56,8 +57,8 @@ func (r *logReader) records(b []byte, packed bool) error {
 		if n <= 0 || size > uint64(len(b)-1-n) || size == 0 {
 			return errLog
 		}
-		payload := b[1+n : 1+n+int(size)] //nolint:gosec // at most len(b)
-		b = b[1+n+int(size):]             //nolint:gosec // as above
+		payload := b[1+n : 1+n+int(size)]
+		b = b[1+n+int(size):]
 		var err error
 		if kind == recPacked && packed {
 			err = r.unpack(payload)
@@ -105,7 +106,7 @@ func (r *logReader) record(kind byte, payload []byte) error {
 		l.Stored.Union(items)
 		return nil
 	case recComplete:
-		l.complete = l.complete || string(payload) == string(r.epoch[:])
+		l.complete = l.complete || bytes.Equal(payload, r.epoch[:])
 		return nil
 	}
 	return errLog
@@ -170,7 +171,7 @@ func (c *cursor) settled(before results.Cost) results.Settled {
 		return results.Settled{}
 	}
 	s := results.Settled{
-		Index: int(index), Cost: before, //nolint:gosec // below MaxItems
+		Index: int(index), Cost: before,
 		Status: statusOf(bits[0] & maskStatus), Source: sourceOf(bits[0] >> shiftSource & maskSource),
 	}
 	if bits[0]&bitSameCost == 0 {

@@ -139,7 +139,7 @@ func (r *restoring) call(p *restorePage) *call {
 			encodeEntry(enc, &r.entries[i], byte(slot), e.tag)
 			log = append(log, enc.bytes()...)
 		}
-		goes := place{page: p.page.id, slot: byte(slot), digest: old.digest} //nolint:gosec // below maxSlots
+		goes := place{page: p.page.id, slot: byte(slot), digest: old.digest}
 		from := r.from[i]
 		args = append(args, old.field[:], goes.append(nil), from.append(nil), p.olds[s.pageKey(from.page)], log)
 	}
@@ -164,7 +164,7 @@ func (r *restoring) read(p *restorePage, reply []any) error {
 	for slot, i := range p.at {
 		if !refused[slot] {
 			s := r.entries[i].Slot
-			s.page, s.n, s.doubt, s.moving = p.page, byte(slot), p.slots[slot].doubt, false //nolint:gosec // below maxSlots
+			s.page, s.n, s.doubt, s.moving = p.page, byte(slot), p.slots[slot].doubt, false
 		}
 	}
 	return nil
