@@ -204,7 +204,7 @@ func TestDecodePartFaults(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		``, `{`, `[]`, `{"results":{}}`, `{"job_id":"j","results":[{"id":"j"}]}`, `{"job_id":"j","results":[{"id":"j.x"}]}`,
-		`{"job_id":"j","results":[{"id":"j.-1"}]}`, `{"job_id":"j","results":[{"id":"j.1000"}]}`,
+		`{"job_id":"j","results":[{"id":"j.-1"}]}`, `{"job_id":"j","results":[{"id":"j.10000"}]}`,
 		`{"job_id":"j","results":[{"id":"j.1","answered_at":"yesterday"}]}`, `{"job_id":"j","results":[{"id":"j.1","lookup":{"valid":"yes"}}]}`,
 	} {
 		_, err := results.DecodePart([]byte(body))

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -155,15 +154,13 @@ func TestReport(t *testing.T) {
 		}
 		results = append(results, res)
 	}
-	var b strings.Builder
-	r := report{w: &b, results: results}
-	r.head("a machine", "a redis", 0.1)
-	r.ratios()
-	r.details()
+	r := report{results}
+	text := r.head("a machine", "a redis", 0.1) + r.goals() + r.costs()
 	for _, want := range []string{
 		"a machine", "a redis", "drain efficiency, 50 ms × 4 × 1,000", "engine / minimal worker, 0 ms, 1 a job",
 		"1.00 [1.00 to 1.00 in 2 rounds]", "1.0000", "5, 0 refused", "MISSED", "engine-500",
 	} {
-		require.Contains(t, b.String(), want)
+		require.Contains(t, text, want)
 	}
+	require.Equal(t, "a     b\nlöng  c\n", table{{"a", "b"}, {"löng", "c"}}.text(0))
 }

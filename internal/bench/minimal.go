@@ -45,8 +45,8 @@ type minimalReply struct {
 	Code   int
 	Result struct {
 		Res, Mobile, Area string
-		InitIsp           string `json:"Init_Isp"`
-		NowIsp            string `json:"Now_Isp"`
+		InitIsp           string `json:"Init_Isp"` //nolint:tagliatelle // the vendor's name
+		NowIsp            string `json:"Now_Isp"`  //nolint:tagliatelle // the vendor's name
 	}
 }
 

@@ -106,8 +106,7 @@ func (s *redisServer) permitted(ctx context.Context) (bool, error) {
 	defer tells.Wait()
 	defer pool.Close()
 	g, err := pool.Acquire(ctx, 1)
-	var wait *keys.WaitError
-	if errors.As(err, &wait) {
+	if _, wait := errors.AsType[*keys.WaitError](err); wait {
 		return false, nil
 	}
 	if err != nil {

@@ -2,110 +2,117 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
-// report prints the results of a run.
+// report puts the results of a run into words.
 type report struct {
-	w       io.Writer
 	results []result
 }
 
 const percent = 100
 
 // head says what was measured and on what.
-func (r *report) head(machine, redis string, scale float64) {
-	fmt.Fprintf(r.w, `
+func (*report) head(machine, redis string, scale float64) string {
+	return fmt.Sprintf(`
 lookupq bench, scale %g
 machine   %s
 servers   separate processes on loopback: nats-server with its default sync interval (2m) and worker simulate, fresh for
-          each round; %s on a unix socket, append-only file synced every second as with --embedded, emptied for each round
+          each round; %s on a unix socket, append-only file synced every second as with --embedded,
+          emptied for each round
 backlog   stored before the worker starts; times count from the first call; one lane; all settings at their defaults
+
 `, scale, machine, redis)
 }
 
-// ratios prints the figures that have goals.
-func (r *report) ratios() {
-	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nwhat\tmeasured\tgoal\t\t")
-	var worst struct {
-		fill         float64
-		at           string
-		peak         int64
-		open         int
-		refused, two int64
-	}
+// goals are the figures that have some.
+func (r *report) goals() string {
+	t := table{{"what", "measured", "goal", ""}}
 	for i := range r.results {
 		res := &r.results[i]
 		if res.engine() {
-			r.engine(t, res)
+			t = append(t, res.engineRows()...)
 		} else {
-			r.drain(t, res)
+			t = append(t, res.drainRows()...)
 		}
+	}
+	return append(t, r.limits()...).text(0)
+}
+
+// limits are what must hold in every round.
+func (r *report) limits() table {
+	var fill float64
+	var fillOf string
+	var peak, refused, twice int64
+	var open int
+	for i := range r.results {
+		res := &r.results[i]
 		for j := range res.worker {
 			o := &res.worker[j]
-			if f := o.fill(); f > worst.fill {
-				worst.fill, worst.at = f, res.name
+			if f := o.fill(); f > fill {
+				fill, fillOf = f, res.name
 			}
-			worst.peak = max(worst.peak, o.peak)
-			worst.refused += o.sum.Refused
-			worst.two += o.sum.AskedTwice
+			peak = max(peak, o.peak)
+			refused += o.sum.Refused
+			twice += o.sum.AskedTwice
 			for _, k := range o.sum.Keys {
-				worst.open = max(worst.open, k.Peak)
+				open = max(open, k.Peak)
 			}
 		}
 	}
-	const fullCalls, memory, mib = 1.01, 256, 1 << 20
-	row(t, "calls / ceil(distinct numbers / 1,000), worst round", fmt.Sprintf("%.4f (%s)", worst.fill, worst.at), "≤ 1.01", verdict(fullCalls/worst.fill))
-	row(t, "numbers asked twice", fmt.Sprint(worst.two), "0", met(worst.two == 0))
-	row(t, "calls at once, as the upstream saw", fmt.Sprintf("%d, %d refused", worst.open, worst.refused), "≤ 4", met(worst.open <= concurrency && worst.refused == 0))
-	peak := float64(worst.peak) / mib
-	row(t, "memory of the worker, peak RSS", fmt.Sprintf("%.0f MiB", peak), "≤ 256 MiB", verdict(memory/peak))
-	_ = t.Flush()
+	const leastFill, memory = 1.01, 256 << 20
+	return table{
+		{"calls / ceil(distinct numbers / 1,000), worst round", fmt.Sprintf("%.4f (%s)", fill, fillOf), "≤ 1.01", verdict(leastFill / fill)},
+		{"numbers asked twice", strconv.FormatInt(twice, 10), "0", met(twice == 0)},
+		{"calls at once, as the upstream saw", fmt.Sprintf("%d, %d refused", open, refused), "≤ 4", met(open <= concurrency && refused == 0)},
+		{"memory of the worker, peak RSS", fmt.Sprintf("%d MiB", peak>>20), "≤ 256 MiB", verdict(memory / float64(max(peak, 1)))},
+	}
 }
 
-func (r *report) drain(t io.Writer, res *result) {
-	const busy = 0.95
-	eff := median(res.worker, func(o *outcome) float64 { return efficiency(res, o.toLastAck) })
-	lastCall := median(res.worker, func(o *outcome) float64 { return efficiency(res, o.toLastCall) })
-	row(t, res.what, fmt.Sprintf("%.3f (to the last call %.3f)", eff, lastCall), fmt.Sprintf("≥ %.2f", res.goal), verdict(eff/res.goal))
+// drainRows are of a scenario in which the upstream is the limit.
+func (res *result) drainRows() table {
+	lastAck := func(o *outcome) float64 { return res.efficiency(o.toLastAck) }
+	lastCall := func(o *outcome) float64 { return res.efficiency(o.toLastCall) }
+	eff := median(res.worker, lastAck)
+	t := table{{
+		res.what, fmt.Sprintf("%.3f (to the last call %.3f)", eff, median(res.worker, lastCall)),
+		fmt.Sprintf("≥ %.2f", res.goal), verdict(eff / res.goal),
+	}}
 	if len(res.minimal) > 0 {
-		eff := median(res.minimal, func(o *outcome) float64 { return efficiency(res, o.toLastAck) })
-		row(t, "  the minimal worker's", fmt.Sprintf("%.3f", eff), "", "")
+		t = append(t, []string{"  the minimal worker's", fmt.Sprintf("%.3f", median(res.minimal, lastAck)), "", ""})
 	}
-	use := median(res.worker, (*outcome).permitUse)
-	if res.name == "drain-300ms" {
-		row(t, "  permit time used", fmt.Sprintf("%.3f", use), fmt.Sprintf("≥ %.2f", busy), verdict(use/busy))
-	} else {
-		row(t, "  permit time used", fmt.Sprintf("%.3f", use), "", "")
+	use := []string{"  permit time used", fmt.Sprintf("%.3f", median(res.worker, (*outcome).permitUse)), "", ""}
+	if res.useGoal > 0 {
+		use[2], use[3] = fmt.Sprintf("≥ %.2f", res.useGoal), verdict(median(res.worker, (*outcome).permitUse)/res.useGoal)
 	}
+	return append(t, use)
 }
 
-func efficiency(res *result, took time.Duration) float64 {
+// efficiency is how near a drain came to what the limits allow.
+func (res *result) efficiency(took time.Duration) float64 {
 	return ideal(res.load, res.latency).Seconds() / took.Seconds()
 }
 
-func (r *report) engine(t io.Writer, res *result) {
+// engineRows are of a scenario in which the worker is the limit.
+func (res *result) engineRows() table {
 	ratio := median(res.worker, (*outcome).rate) / median(res.minimal, (*outcome).rate)
-	least, most := 0.0, 0.0
+	pairs := make([]float64, 0, len(res.worker))
 	for i := range res.worker {
-		q := res.worker[i].rate() / res.minimal[i].rate()
-		if i == 0 {
-			least, most = q, q
-		}
-		least, most = min(least, q), max(most, q)
+		pairs = append(pairs, res.worker[i].rate()/res.minimal[i].rate())
 	}
-	row(t, res.what, fmt.Sprintf("%.2f [%.2f to %.2f in %d rounds]", ratio, least, most, len(res.worker)), fmt.Sprintf("≥ %.2f", res.goal), verdict(ratio/res.goal))
-	// Where all processors are busy this says the same, and other work on the machine hardly touches it.
-	row(t, "  by CPU time of all processes", fmt.Sprintf("%.2f", median(res.minimal, (*outcome).cost)/median(res.worker, (*outcome).cost)), "", "")
-}
-
-func row(t io.Writer, what, measured, goal, how string) {
-	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", what, measured, goal, how)
+	cost := median(res.minimal, (*outcome).cost) / median(res.worker, (*outcome).cost)
+	return table{
+		{
+			res.what, fmt.Sprintf("%.2f [%.2f to %.2f in %d rounds]", ratio, slices.Min(pairs), slices.Max(pairs), len(pairs)),
+			fmt.Sprintf("≥ %.2f", res.goal), verdict(ratio / res.goal),
+		},
+		// Where all processors are busy it says the same, and other work on the machine hardly touches it.
+		{"  by CPU time of all processes", fmt.Sprintf("%.2f", cost), "", ""},
+	}
 }
 
 // verdict says how far a figure is from its goal; 1 is exactly there.
@@ -123,51 +130,87 @@ func met(ok bool) string {
 	return "MISSED"
 }
 
-// processes in the order of the table.
+// processes whose CPU time a number costs, in the order of the table.
 func processes() []string { return []string{"worker", "nats", "redis", "simulator"} }
 
-// details prints what each contender cost, medians over the rounds.
-func (r *report) details() {
-	fmt.Fprintln(r.w, `
-medians; a number: CPU time of each process in µs (worker: the contender's), allocations and bytes of the worker;
-GC: the collector's share of the contender's time by its own clock, which overstates it on a busy machine;
-others: share of the machine's CPU time that went to none of these processes`)
-	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "scenario\t\tnumbers\t/s\trange\tfill\t%s µs\tallocs\tbytes\tGC\tpeak RSS\tothers\t\n", strings.Join(processes(), " µs\t"))
+// costs are what the rounds took, medians.
+func (r *report) costs() string {
+	head := []string{"scenario", "", "numbers", "/s", "range", "fill"}
+	for _, p := range processes() {
+		head = append(head, p+" µs")
+	}
+	t := table{append(head, "allocs", "bytes", "GC", "peak RSS", "others")}
 	for i := range r.results {
 		res := &r.results[i]
-		detail(t, res.name, "worker", res.worker)
-		detail(t, res.name, "minimal", res.minimal)
+		t = append(t, costRow(res.name, "worker", res.worker))
+		if len(res.minimal) > 0 {
+			t = append(t, costRow(res.name, "minimal", res.minimal))
+		}
 	}
-	_ = t.Flush()
+	return `
+medians; a number: CPU time of each process in µs (worker: the contender's), allocations and bytes of the worker;
+GC: the collector's share of the contender's time by its own clock, which overstates it on a busy machine;
+others: share of the machine's CPU time that went to none of these processes
+
+` + t.text(2)
 }
 
-func detail(t io.Writer, scenario, who string, rounds []outcome) {
-	if len(rounds) == 0 {
-		return
-	}
-	const thousand, mib = 1e3, 1 << 20
+// costRow is one line of costs.
+func costRow(scenario, who string, rounds []outcome) []string {
+	const thousand = 1e3
 	numbers := float64(rounds[0].load.numbers)
 	rates := make([]float64, 0, len(rounds))
 	for i := range rounds {
 		rates = append(rates, rounds[i].rate()/thousand)
 	}
-	fmt.Fprintf(t, "%s\t%s\t%.0fk\t%.1fk\t%.1f to %.1fk\t%.4f\t", scenario, who, numbers/thousand,
-		median(rounds, (*outcome).rate)/thousand, slices.Min(rates), slices.Max(rates), median(rounds, (*outcome).fill))
+	row := []string{
+		scenario, who, fmt.Sprintf("%.0fk", numbers/thousand), fmt.Sprintf("%.1fk", median(rounds, (*outcome).rate)/thousand),
+		fmt.Sprintf("%.1f to %.1fk", slices.Min(rates), slices.Max(rates)), fmt.Sprintf("%.4f", median(rounds, (*outcome).fill)),
+	}
 	for _, p := range processes() {
-		fmt.Fprintf(t, "%.2f\t", median(rounds, func(o *outcome) float64 { return o.perNumber(o.cpu[p]) }))
+		row = append(row, fmt.Sprintf("%.2f", median(rounds, func(o *outcome) float64 { return o.perNumber(o.cpu[p]) })))
 	}
-	counted := func(of func(*outcome) float64) string {
-		if who != "worker" {
-			return "-"
+	allocs, bytes := "-", "-"
+	if mallocs := median(rounds, func(o *outcome) float64 { return o.mallocs }); mallocs > 0 {
+		allocs = fmt.Sprintf("%.1f", mallocs/numbers)
+		bytes = fmt.Sprintf("%.0f", median(rounds, func(o *outcome) float64 { return o.bytes })/numbers)
+	}
+	return append(
+		row, allocs, bytes,
+		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return float64(o.gc) / float64(max(o.cpu["worker"], 1)) })),
+		fmt.Sprintf("%.0f MiB", median(rounds, func(o *outcome) float64 { return float64(o.peak >> 20) })),
+		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return o.foreign })),
+	)
+}
+
+// table is rows of cells.
+type table [][]string
+
+// text aligns the columns; those from right on, to the right.
+func (t table) text(right int) string {
+	var widths []int
+	for _, row := range t {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
-		return fmt.Sprintf("%.2f", median(rounds, of)/numbers)
 	}
-	fmt.Fprintf(t, "%s\t%s\t%.0f %%\t%.0f MiB\t%.0f %%\t\n",
-		counted(func(o *outcome) float64 { return o.mallocs }), counted(func(o *outcome) float64 { return o.bytes }),
-		percent*median(rounds, func(o *outcome) float64 { return float64(o.gc) / float64(max(o.cpu["worker"], 1)) }),
-		median(rounds, func(o *outcome) float64 { return float64(o.peak) / mib }),
-		percent*median(rounds, func(o *outcome) float64 { return o.foreign }))
+	var b strings.Builder
+	for _, row := range t {
+		var line strings.Builder
+		for i, cell := range row {
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if right > 0 && i >= right {
+				line.WriteString(pad + cell + "  ")
+			} else {
+				line.WriteString(cell + pad + "  ")
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
 }
 
 // median of a figure over rounds.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -59,14 +60,17 @@ func startRig(ctx context.Context, t *tools, dir string, latency time.Duration) 
 	if err := r.startSimulator(ctx, t, latency); err != nil {
 		return nil, err
 	}
-	return r, r.startNATS(ctx, t)
+	if err := r.startNATS(ctx, t); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // stop ends what the rig has started, in reverse, and removes its data.
 func (r *rig) stop() error {
 	var errs []error
-	for i := len(r.undo) - 1; i >= 0; i-- {
-		errs = append(errs, r.undo[i]())
+	for _, f := range slices.Backward(r.undo) {
+		errs = append(errs, f())
 	}
 	r.undo = nil
 	errs = append(errs, os.RemoveAll(filepath.Join(r.dir, "nats")))
@@ -131,7 +135,8 @@ func (r *rig) ledger(ctx context.Context) (simulator.Summary, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal(text, &s)
+	err = json.Unmarshal(text, &s)
+	return s, err
 }
 
 // left is how many jobs are on the stream.

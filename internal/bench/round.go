@@ -179,7 +179,8 @@ func measure(ctx context.Context, r *rig, before *meter, sc *scenario) (outcome,
 		grown := func(name string) float64 { return after.counted.sum(name) - before.counted.sum(name) }
 		o.mallocs, o.bytes = grown("lookupq_go_memstats_mallocs_total"), grown("lookupq_go_memstats_alloc_bytes_total")
 	}
-	return o, verify(ctx, r, &o, after)
+	err = verify(ctx, r, &o, after)
+	return o, err
 }
 
 // verify makes sure that the round did what it was timed for.
@@ -188,7 +189,7 @@ func verify(ctx context.Context, r *rig, o *outcome, after *meter) error {
 	if err != nil {
 		return err
 	}
-	if parts < uint64(o.load.jobs()) { //nolint:gosec // a count
+	if parts < uint64(o.load.jobs()) {
 		return fmt.Errorf("%d jobs gave only %d parts of results", o.load.jobs(), parts)
 	}
 	if o.sum.Distinct != int64(o.load.distinct()) {

@@ -214,11 +214,11 @@ type client struct {
 	redis.UniversalClient
 	w     *world
 	cut   bool
-	deaf  atomic.Bool // sends, but receives nothing
+	deaf  atomic.Bool // sends, but hears no answer
 	conns []net.Conn
 }
 
-// deafConn drops what is received while its client is deaf.
+// deafConn drops what is received while its client is deaf, until the read times out.
 type deafConn struct {
 	net.Conn
 	deaf *atomic.Bool
@@ -226,11 +226,12 @@ type deafConn struct {
 
 // Read implements net.Conn.
 func (c deafConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if err == nil && c.deaf.Load() {
-		return 0, errors.New("connection reset")
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !c.deaf.Load() {
+			return n, err
+		}
 	}
-	return n, err
 }
 
 // inBubble runs a test in a bubble with fake time.

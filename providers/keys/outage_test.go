@@ -208,31 +208,75 @@ func TestOneCutOff(t *testing.T) {
 // given back as soon as Redis is reached again.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
+	for _, patient := range []bool{true, false} {
+		inBubble(t, func(w *world) {
+			t := w.test
+			c := w.client()
+			p, stop := bubblePool(t, c, bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1})))
+			defer stop()
+			g := await(t, p, 1)
+			g.Release()
+			pause(t, time.Second) // nothing is pending
+			start := time.Now()
+			c.swallow(true)
+			if patient {
+				mustWait(t, p, 1, keys.WaitRedisAway)
+				require.LessOrEqual(t, time.Since(start), time.Second, "a frozen Redis is not waited for")
+			} else {
+				// The caller's own end is no outage.
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				_, err := p.Acquire(ctx, 1)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			c.swallow(false)
+			require.True(t, w.holds(1), "it was granted")
+			if patient {
+				pause(t, noticed)
+			}
+			mustAcquire(t, p, 1)
+		})
+	}
+}
+
+// TestFirstTripRenews: after an outage a pool puts its leases right before it asks
+// for more, whether or not Run has come to it.
+func TestFirstTripRenews(t *testing.T) {
+	t.Parallel()
 	inBubble(t, func(w *world) {
 		t := w.test
-		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
-		c := w.client()
-		p, stop := bubblePool(t, c, cfg)
-		defer stop()
-		g := await(t, p, 1)
-		g.Release()
-		pause(t, time.Second) // nothing is pending
-		c.swallow(true)
-		mustWait(t, p, 1, keys.WaitRedisAway)
-		c.swallow(false)
-		require.True(t, w.holds(1), "it was granted")
-		start := time.Now()
+		p, err := keys.NewPool(w.client(), bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 3})))
+		require.NoError(t, err)
 		await(t, p, 1)
-		require.Less(t, time.Since(start), time.Second)
+		w.setDown(true)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		w.mini.FlushAll()
+		w.setDown(false)
+		pause(t, noticed)
+		mustWait(t, p, 1, keys.WaitGuard)
+		require.True(t, w.holds(1))
 
-		// The caller's own end is no outage, and its permit comes back too.
-		p2, stop2 := bubblePool(t, w.client(), cfg)
-		defer stop2()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err := p2.Acquire(ctx, 1)
-		require.ErrorIs(t, err, context.Canceled)
-		mustWait(t, p2, 1, keys.WaitConcurrency)
+		w.setDown(true)
+		mustWait(t, p, 1, keys.WaitRedisAway)
+		pause(t, 6*time.Second)
+		w.setDown(false)
+		mustWait(t, p, 1, keys.WaitGuard)
+	})
+}
+
+// TestCloseTells: what was released just before the end is free at once.
+func TestCloseTells(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
+		rdb := open(t, r.URL())
+		ageEpoch(t, rdb)
+		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
+		p, other := newPool(t, rdb, cfg), newPool(t, rdb, cfg)
+		g := mustAcquire(t, p, 1)
+		g.Release()
+		p.Close()
+		mustAcquire(t, other, 1)
 	})
 }
 

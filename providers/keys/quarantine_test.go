@@ -93,6 +93,28 @@ func TestQuarantine(t *testing.T) {
 	})
 }
 
+// TestLateProbe: only the probe that is out ends the quarantine.
+func TestLateProbe(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		t := w.test
+		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 4}))
+		p, other := w.pool(cfg), w.pool(cfg)
+		await(t, p, 10)
+		require.NoError(t, p.Quarantine(t.Context(), "a", "unauthorized"))
+		pause(t, time.Minute)
+		require.True(t, mustAcquire(t, p, 10).Probe)
+		pause(t, time.Minute)
+		require.True(t, mustAcquire(t, other, 10).Probe)
+		p.Succeeded("a")
+		pause(t, time.Second)
+		mustWait(t, p, 10, keys.WaitQuarantined)
+		other.Succeeded("a")
+		pause(t, time.Second)
+		require.False(t, mustAcquire(t, p, 10).Probe)
+	})
+}
+
 // TestProbeWithoutVerdict: a probe that ends in neither, say by a timeout, is
 // repeated after the same time; one that was not used at once.
 func TestProbeWithoutVerdict(t *testing.T) {

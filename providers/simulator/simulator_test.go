@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,7 +29,7 @@ func start(t *testing.T, profile string) *Server {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		require.NoError(t, s.Close(t.Context()))
+		require.NoError(t, s.Close(context.WithoutCancel(t.Context())))
 	})
 	return s
 }

@@ -106,7 +106,7 @@ func (c *codec) decode(value string) (*Answer, error) {
 		lookup results.Lookup
 	}{}
 	a := &both.answer
-	*a = Answer{Status: results.StatusOK, AnsweredAt: time.UnixMilli(ms), Provider: r.word()}
+	a.Status, a.AnsweredAt, a.Provider = results.StatusOK, time.UnixMilli(ms), r.word()
 	if bits&bitNotFound != 0 {
 		a.Status = results.StatusNotFound
 	}

@@ -32,6 +32,11 @@ const (
 	// StateTwin: the same identity stands twice in this call, and this is not the first;
 	// hand it back.
 	StateTwin
+	// StateBusy: the job is in the queue a second time, and the other message, number
+	// ClaimReply.Other of the stream, is in charge of it. Leave this one until it
+	// comes again; it will be StateDone then. Only if the other message is gone from
+	// the stream, claim with ClaimRequest.Gone.
+	StateBusy
 )
 
 // String is the state's word for logs and metrics.
@@ -51,6 +56,8 @@ func (s State) String() string {
 		return "foreign"
 	case StateTwin:
 		return "twin"
+	case StateBusy:
+		return "busy"
 	}
 	return "unknown"
 }
@@ -65,17 +72,25 @@ type ClaimRequest struct {
 	// Stored is when JetStream stored the job, Redelivered that it was delivered before.
 	Stored      time.Time
 	Redelivered bool
+	// Seq is the sequence of the job's message in the stream: another message with
+	// the same job does not take it over (StateBusy). 0 takes over always.
+	Seq uint64
+	// Gone is the sequence of a message that is known to be gone from the stream; its
+	// job is taken over.
+	Gone uint64
 }
 
 // ClaimReply is what became of one request.
 type ClaimReply struct {
 	State State
 	// Slot is what later calls want; nil if the job is not the caller's (StateDone,
-	// StateReused, StateForeign, StateTwin).
+	// StateReused, StateForeign, StateTwin, StateBusy).
 	Slot *Slot
 	// Claims counts claims without progress, this one included.
 	Claims int
-	Log    Log
+	// Other is the stream sequence of the message in charge, with StateBusy.
+	Other uint64
+	Log   Log
 	// Doubt: the results stream may hold more of this job than Log. Ask it (results.Stored),
 	// before anything is looked up, and tell Settle with Entry.Checked what it said.
 	Doubt bool
@@ -121,6 +136,7 @@ type known struct {
 	pos   int32
 	at    place
 	value string // of the identity
+	busy  bool   // another message is in charge: only look
 }
 
 func newClaiming(j *Journal, owner Owner, reqs []ClaimRequest) *claiming {
@@ -222,7 +238,7 @@ func (c *claiming) claimCall(g *newPage) *call {
 	buf := make([]byte, 0, n*(fieldSize+placeSize))
 	for slot, i := range g.pos {
 		buf = append(buf, c.ids[i].field[:]...)
-		buf = place{page: p.id, slot: byte(slot), digest: bodyDigest(&c.reqs[i])}.append(buf)
+		buf = place{page: p.id, slot: byte(slot), digest: bodyDigest(&c.reqs[i]), seq: c.reqs[i].Seq}.append(buf)
 	}
 	all := string(buf)
 	texts := make([]string, 2*n)
@@ -261,7 +277,7 @@ func (c *claiming) claimed(g *newPage, reply []any) error {
 		}
 		slots[slot] = Slot{
 			page: g.page, n: byte(slot), claims: 1, doubt: g.slots[slot].doubt,
-			field: c.ids[i].field, digest: bodyDigest(&c.reqs[i]),
+			field: c.ids[i].field, digest: bodyDigest(&c.reqs[i]), seq: c.reqs[i].Seq,
 		}
 		c.replies[i] = ClaimReply{
 			State: StateNew, Slot: &slots[slot], Claims: 1, Doubt: g.slots[slot].doubt, Epoch: g.page.epoch.Epoch,
@@ -279,6 +295,8 @@ func (c *claiming) found(i int32, value string) {
 	case at.digest != bodyDigest(&c.reqs[i]):
 		c.replies[i].State = StateReused
 	default:
-		c.known = append(c.known, known{pos: i, at: at, value: value})
+		seq := c.reqs[i].Seq
+		busy := seq != 0 && at.seq != 0 && at.seq != seq && at.seq != c.reqs[i].Gone
+		c.known = append(c.known, known{pos: i, at: at, value: value, busy: busy})
 	}
 }

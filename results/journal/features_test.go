@@ -116,6 +116,45 @@ func TestTwinAndReused(t *testing.T) {
 	require.Empty(t, none)
 }
 
+// TestBusy: a job that is in the queue twice belongs to the message that came first.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+		j := newJournal(r)
+		message := func(seq, gone uint64) journal.ClaimRequest {
+			req := request("a", 2)
+			req.Seq, req.Gone = seq, gone
+			return req
+		}
+		first := claim(t, j, message(7, 0))[0]
+		require.Equal(t, journal.StateNew, first.State)
+		second := claim(t, j, message(9, 0), request("b", 1))
+		require.Equal(t, journal.StateBusy, second[0].State)
+		require.EqualValues(t, 7, second[0].Other)
+		require.Nil(t, second[0].Slot)
+		require.Equal(t, journal.StateNew, second[1].State)
+		e := journal.Entry{Slot: first.Slot, Settled: []results.Settled{settled(0)}}
+		require.Equal(t, []journal.SettleState{journal.OK}, settle(t, j, e), "nothing was taken over")
+
+		// Redis lost and restored: still the first message's.
+		r.FlushAll()
+		require.Equal(t, []journal.SettleState{journal.Lost}, settle(t, j, e))
+		_, err := j.Restore(t.Context(), []journal.Entry{e})
+		require.NoError(t, err)
+		require.Equal(t, journal.StateBusy, claim(t, j, message(9, 0))[0].State)
+
+		again := claim(t, j, message(7, 0))[0] // redelivered
+		require.Equal(t, journal.StateKnown, again.State)
+		require.Equal(t, []journal.SettleState{journal.Refused}, settle(t, j, e))
+		taken := claim(t, j, message(9, 7))[0]
+		require.Equal(t, journal.StateKnown, taken.State)
+		require.Len(t, taken.Log.Settled, 1)
+		require.NoError(t, j.Done(t.Context(), []*journal.Slot{taken.Slot}))
+		require.Equal(t, journal.StateDone, claim(t, j, message(9, 0))[0].State)
+		require.Equal(t, journal.StateDone, claim(t, j, message(7, 0))[0].State)
+	})
+}
+
 // TestForeign: what another version wrote is neither read nor changed nor taken for absent.
 func TestForeign(t *testing.T) {
 	t.Parallel()
@@ -137,10 +176,14 @@ func TestForeign(t *testing.T) {
 		require.NoError(t, j.HandBack(t.Context(), []*journal.Slot{mine.Slot}))
 		require.Equal(t, before, rdb.Get(t.Context(), keys[0]).Val())
 
-		// A log that cannot be read.
+		// A log that cannot be read is lost: the job is new, and doubtful.
 		require.NoError(t, rdb.SetRange(t.Context(), keys[0], 0, "\x01").Err())
 		require.NoError(t, rdb.Append(t.Context(), keys[0], "Q").Err())
-		require.Equal(t, journal.StateForeign, claim(t, j, request("a", 1))[0].State)
+		got = claim(t, j, request("a", 1))
+		require.Equal(t, journal.StateNew, got[0].State)
+		require.True(t, got[0].Doubt)
+		states = settle(t, j, journal.Entry{Slot: mine.Slot, Settled: []results.Settled{settled(0)}})
+		require.Equal(t, []journal.SettleState{journal.Refused}, states)
 
 		for field := range rdb.HGetAll(t.Context(), "lookup:{j0}:i0").Val() {
 			require.NoError(t, rdb.HSet(t.Context(), "lookup:{j0}:i0", field, "\x02new").Err())
@@ -332,6 +375,7 @@ func TestPagesClose(t *testing.T) {
 func TestLargeJobs(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, r *embeddedtest.Redis) {
+		const largest = 1000
 		j := newJournal(r)
 		var reqs []journal.ClaimRequest
 		for i := range 30 {
@@ -340,16 +384,16 @@ func TestLargeJobs(t *testing.T) {
 		claim(t, j, reqs...)
 		require.Len(t, r.Client().Keys(t.Context(), "lookup:{j0}:p*").Val(), 15)
 
-		big := claim(t, j, request("big", results.MaxItems))[0]
+		big := claim(t, j, request("big", largest))[0]
 		e := journal.Entry{Slot: big.Slot}
 		raw := json.RawMessage(`"` + strings.Repeat("raw", results.MaxRaw/3-10) + `"`)
-		for i := range results.MaxItems {
+		for i := range largest {
 			s, _ := results.Settle(nil, "big", &results.Result{Index: i, Status: results.StatusOK, Raw: raw[:len(raw)*(i%20/19)]})
 			e.Settled = append(e.Settled, s)
 		}
 		require.Equal(t, []journal.SettleState{journal.OK}, settle(t, j, e))
-		got := claim(t, j, request("big", results.MaxItems))[0]
-		require.Len(t, got.Log.Settled, results.MaxItems)
+		got := claim(t, j, request("big", largest))[0]
+		require.Len(t, got.Log.Settled, largest)
 		for i := range got.Log.Settled {
 			require.True(t, bytes.Equal(e.Settled[i].JSON, got.Log.Settled[i].JSON))
 		}

@@ -89,6 +89,7 @@ type Slot struct {
 	gone   bool // done or handed back
 	field  field
 	digest [digestSize]byte
+	seq    uint64
 }
 
 // page is what the holder knows of a page; it is not changed once made.
@@ -115,7 +116,9 @@ func (s *Slot) known() SettleState {
 }
 
 // where is the value of the slot's identity.
-func (s *Slot) where() place { return place{page: s.page.id, slot: s.n, digest: s.digest} }
+func (s *Slot) where() place {
+	return place{page: s.page.id, slot: s.n, digest: s.digest, seq: s.seq}
+}
 
 // newPage names a page that does not exist yet.
 func (s *shard) newPage() *page {

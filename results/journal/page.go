@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 
@@ -21,14 +22,15 @@ import (
 //	       a byte for each slot: claims without progress, and doubtBit
 //	       the log
 //
-// An identity's value is version, page id (8 bytes), slot, digest of the job's body (8 bytes).
+// An identity's value is version, page id (8 bytes), slot, digest of the job's body
+// (8 bytes), stream sequence of its message (8 bytes).
 const (
 	pageVersion = 1
 	headSize    = 12
 	pageIDSize  = 8
 	fieldSize   = 12
 	digestSize  = 8
-	placeSize   = 1 + pageIDSize + 1 + digestSize
+	placeSize   = 1 + pageIDSize + 1 + digestSize + 8
 	// maxSlots is the most jobs of a page, maxPageItems about the most items: whoever
 	// takes over one job of a page reads all of it.
 	maxSlots     = 256
@@ -70,13 +72,15 @@ type place struct {
 	page   [pageIDSize]byte
 	slot   byte
 	digest [digestSize]byte
+	seq    uint64
 }
 
 func (p place) append(dst []byte) []byte {
 	dst = append(dst, pageVersion)
 	dst = append(dst, p.page[:]...)
 	dst = append(dst, p.slot)
-	return append(dst, p.digest[:]...)
+	dst = append(dst, p.digest[:]...)
+	return binary.BigEndian.AppendUint64(dst, p.seq)
 }
 
 var (
@@ -97,6 +101,9 @@ func parsePlace(s string) (place, error) {
 	copy(p.page[:], s[1:])
 	p.slot = s[1+pageIDSize]
 	copy(p.digest[:], s[2+pageIDSize:])
+	for i := placeSize - 8; i < placeSize; i++ {
+		p.seq = p.seq<<8 | uint64(s[i])
+	}
 	return p, nil
 }
 
@@ -171,6 +178,17 @@ func parsePage(v string) (pageView, error) {
 	p.owners, p.states, p.claims = v[at:at+n], v[at+n:at+2*n], v[at+2*n:at+3*n]
 	p.log = v[at+3*n:]
 	return p, nil
+}
+
+// state is that of a slot: done if the page is closed, unused if it has no such slot.
+func (p *pageView) state(slot byte) byte {
+	switch {
+	case p.closed:
+		return slotDone
+	case int(slot) >= len(p.states):
+		return slotUnused
+	}
+	return p.states[slot]
 }
 
 // placeOf is the place of a token among the page's owners, false if it is none.

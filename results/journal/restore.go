@@ -139,7 +139,7 @@ func (r *restoring) call(p *restorePage) *call {
 			encodeEntry(enc, &r.entries[i], byte(slot), e.tag)
 			log = append(log, enc.bytes()...)
 		}
-		goes := place{page: p.page.id, slot: byte(slot), digest: old.digest}
+		goes := place{page: p.page.id, slot: byte(slot), digest: old.digest, seq: old.seq}
 		from := r.from[i]
 		args = append(args, old.field[:], goes.append(nil), from.append(nil), p.olds[s.pageKey(from.page)], log)
 	}

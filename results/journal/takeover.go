@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/lookupq/lookupq/internal/redisdb"
@@ -81,7 +82,9 @@ func (c *claiming) takeOverCall(s *shard, pages []*oldPage) *call {
 		keys = append(keys, s.pageKey(p.id))
 		slots := make([]byte, 0, len(p.jobs))
 		for _, k := range p.jobs {
-			slots = append(slots, k.at.slot)
+			if !k.busy {
+				slots = append(slots, k.at.slot)
+			}
 		}
 		args = append(args, slots)
 	}
@@ -101,12 +104,16 @@ func (c *claiming) tookOver(p *oldPage, value string) (lost []known) {
 	if err == nil && !view.closed {
 		logs, err = readLog([]byte(view.log), e.tag)
 	}
-	if err != nil {
-		// Of another version, or broken: in no case to be taken for absent.
+	if errors.Is(err, errVersion) { // in no case to be taken for absent
 		for _, k := range p.jobs {
 			c.replies[k.pos] = ClaimReply{State: StateForeign, Epoch: e.Epoch}
 		}
 		return nil
+	}
+	if err != nil {
+		// Broken, and will not mend: better to pay again than to come again for ever.
+		// Whoever had the jobs has just lost them.
+		return p.jobs
 	}
 	mine := &page{shard: s, id: p.id, key: s.pageKey(p.id), head: view.head, owner: c.owner, epoch: e}
 	for _, k := range p.jobs {
@@ -121,13 +128,20 @@ func (c *claiming) tookOver(p *oldPage, value string) (lost []known) {
 func (c *claiming) tookSlot(k known, view *pageView, mine *page, log *slotLog) bool {
 	reply := &c.replies[k.pos]
 	*reply = ClaimReply{Epoch: mine.epoch.Epoch}
-	n := int(k.at.slot)
-	if view.closed || n < len(view.states) && view.states[n] == slotDone {
+	state := view.state(k.at.slot)
+	switch {
+	case state == slotDone:
 		reply.State = StateDone
 		return true
+	case state == slotUnused:
+		return false
+	case k.busy:
+		reply.State, reply.Other = StateBusy, k.at.seq
+		return true
 	}
+	n := int(k.at.slot)
 	place, ok := view.placeOf(c.owner)
-	if n >= len(view.states) || view.states[n] == slotUnused || !ok || view.owners[n] != place {
+	if !ok || view.owners[n] != place {
 		return false
 	}
 	mine.place = place
@@ -139,13 +153,13 @@ func (c *claiming) tookSlot(k known, view *pageView, mine *page, log *slotLog) b
 	reply.Doubt = !log.complete && (view.claims[n]&doubtBit != 0 || view.epoch != mine.epoch.tag)
 	reply.Slot = &Slot{
 		page: mine, n: k.at.slot, claims: claims, doubt: reply.Doubt,
-		field: c.ids[k.pos].field, digest: k.at.digest,
+		field: c.ids[k.pos].field, digest: k.at.digest, seq: k.at.seq,
 	}
 	reply.State = StateKnown
 	switch {
 	case claims >= MaxClaims:
 		reply.State = StatePoison
-	case claims == 1 && view.states[n] == slotClaimed && len(log.Settled)+len(log.Parts)+len(log.Stored) == 0:
+	case claims == 1 && state == slotClaimed && len(log.Settled)+len(log.Parts)+len(log.Stored) == 0:
 		// Claimed by an earlier copy of this call, or handed back untouched.
 		reply.State = StateNew
 	}

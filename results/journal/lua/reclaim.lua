@@ -1,7 +1,8 @@
 -- Takes known jobs over from whoever had them, and counts claims without progress.
 --
 -- KEYS: epoch, pages
--- ARGV: fresh epoch id, epoch id, owner token, page life ms, then for each page: its slots (bytes)
+-- ARGV: fresh epoch id, epoch id, owner token, page life ms, then for each page: the slots to
+--       take (bytes, may be none)
 -- Returns {'E', epoch id, created}, or for each page its value as it now is ('' if there is none).
 local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
 local id, created = lookupq_epoch(KEYS[1], clock(), ARGV[1])
@@ -37,7 +38,8 @@ end
 local reply = {}
 for p = 2, #KEYS do
   local v = call('GET', KEYS[p])
-  if v and byte(v, 1) == 1 and byte(v, 2) == 0 then
+  local slots = ARGV[p + 3]
+  if v and slots ~= '' and byte(v, 1) == 1 and byte(v, 2) == 0 then
     local n, k = byte(v, 3) + 1, byte(v, 4)
     local at = tables_at(k)
     local owners = {byte(v, at + 1, at + n)}
@@ -46,7 +48,6 @@ for p = 2, #KEYS do
     local tokens, mine
     tokens, k, mine = place(sub(v, HEAD + 1, at), k, owners)
     if not mine then return redis.error_reply('ERR a page of the journal has too many owners') end
-    local slots = ARGV[p + 3]
     for s = 1, #slots do take(byte(slots, s) + 1, mine, owners, states, claims) end
     v = sub(v, 1, 3) .. char(k) .. sub(v, 5, HEAD) .. tokens .. char(unpack(owners)) ..
       char(unpack(states)) .. char(unpack(claims)) .. sub(v, at + 3 * n + 1)
