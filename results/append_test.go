@@ -198,5 +198,5 @@ func TestDecimal(t *testing.T) {
 		_, err := results.ParseDecimal(s)
 		require.ErrorIs(t, err, results.ErrDecimal, s)
 	}
-	require.True(t, results.Decimal{}.IsZero())
+	require.Equal(t, "0", results.Decimal{}.String())
 }

@@ -96,9 +96,6 @@ func (d Decimal) unscaled() *big.Int {
 	return big.NewInt(d.small)
 }
 
-// IsZero tells whether d is 0, with whatever decimals.
-func (d Decimal) IsZero() bool { return d.unscaled().Sign() == 0 }
-
 // String returns the number as ParseDecimal reads it.
 func (d Decimal) String() string { return string(d.Append(nil)) }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -131,6 +129,3 @@ func (s *Summary) add(p StoredPart) {
 	}
 	s.Last = p.At
 }
-
-// Statuses are the statuses counted, in order of the alphabet.
-func (s *Summary) Statuses() []Status { return slices.Sorted(maps.Keys(s.Counts)) }

@@ -88,7 +88,7 @@ type minimalPart struct {
 }
 
 const (
-	minimalFetch = 256
+	minimalFetch = 1000
 )
 
 // run drains the lane until total numbers are answered and acknowledged.

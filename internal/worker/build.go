@@ -206,12 +206,12 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
 	cfg := keys.Config{
 		Provider: name, Type: pc.Type, WorkerID: w.opt.ID, Lease: w.opt.Lease, Renew: w.opt.Lease / 3,
-		Limits: keys.Limits{Concurrency: pc.Concurrency, Rate: pc.Rate, NumberRate: pc.NumberRate},
+		MaxBatch: pc.Batch, Limits: limits(pc.Concurrency, pc.Rate, pc.NumberRate),
 	}
 	for _, k := range pc.Keys {
 		cfg.Keys = append(cfg.Keys, keys.KeyConfig{
 			Key:    providers.Key{Name: k.Name, Secret: k.Secret},
-			Limits: keys.Limits{Concurrency: k.Concurrency, Rate: k.Rate, NumberRate: k.NumberRate},
+			Limits: limits(k.Concurrency, k.Rate, k.NumberRate),
 		})
 	}
 	pool, err := keys.NewPool(w.rdb, cfg)
@@ -220,6 +220,10 @@ func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
 	}
 	w.onClose("keys of "+name, func(context.Context) error { pool.Close(); return nil })
 	return pool, nil
+}
+
+func limits(concurrency int, rate float64, numbers NumberRate) keys.Limits {
+	return keys.Limits{Concurrency: concurrency, Rate: rate, NumberRate: numbers.PerSecond, NumberPer: numbers.Per}
 }
 
 // linger is the shortest that a route with the provider asks for.

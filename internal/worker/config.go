@@ -97,11 +97,19 @@ type Provider struct {
 	BaseURL     string // "" is the documented address
 	Batch       int
 	Timeout     time.Duration
-	Concurrency int     // over all keys; 0 is no limit besides the keys' own
-	Rate        float64 // calls a second over all keys; 0 is none
-	NumberRate  float64 // numbers a second over all keys; 0 is none
-	Keys        []Key   // empty for a type that needs none
+	Concurrency int        // over all keys; 0 is no limit besides the keys' own
+	Rate        float64    // calls a second over all keys; 0 is none
+	NumberRate  NumberRate // over all keys
+	Keys        []Key      // empty for a type that needs none
 	Settings    *yaml.Node
+}
+
+// NumberRate is how many numbers may be asked in a time; zero is no limit.
+type NumberRate struct {
+	PerSecond float64
+	// Per is the window that the configuration names: no batch is larger than what
+	// may be asked in it.
+	Per time.Duration
 }
 
 // Key is one credential with its limits, which hold over the whole fleet.
@@ -110,7 +118,7 @@ type Key struct {
 	Secret      providers.Secret
 	Concurrency int
 	Rate        float64 // calls a second; 0 is none
-	NumberRate  float64 // numbers a second; 0 is none
+	NumberRate  NumberRate
 	Price       providers.Cost
 }
 

@@ -126,7 +126,7 @@ func (c *Config) readProviders(r *reader, n *yaml.Node, path string) {
 			"timeout":     {scalar: positive(&p.Timeout)},
 			"concurrency": {scalar: integer(&p.Concurrency, 1, 100_000)},
 			"rate":        {scalar: parsed(&p.Rate, parseRate)},
-			"number_rate": {scalar: parsed(&p.NumberRate, parseRate)},
+			"number_rate": {scalar: parsed(&p.NumberRate, parseNumberRate)},
 			"keys": {node: func(n *yaml.Node, path string) {
 				r.items(n, path, func(_ int, n *yaml.Node, path string) {
 					p.Keys = append(p.Keys, readKey(r, n, path))
@@ -151,7 +151,7 @@ func readKey(r *reader, n *yaml.Node, path string) Key {
 		"secret":      {scalar: r.secret(&k.Secret, path+".secret")},
 		"concurrency": {scalar: integer(&k.Concurrency, 1, 100_000)},
 		"rate":        {scalar: parsed(&k.Rate, parseRate)},
-		"number_rate": {scalar: parsed(&k.NumberRate, parseRate)},
+		"number_rate": {scalar: parsed(&k.NumberRate, parseNumberRate)},
 		"price":       {scalar: parsed(&k.Price, parsePrice)},
 	})
 	if k.Name == "" && r.lines[path+".name"] == 0 {

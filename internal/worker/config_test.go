@@ -121,7 +121,7 @@ func TestLoadEverything(t *testing.T) {
 	require.Equal(t, 10*time.Second, p.Timeout)
 	require.Equal(t, 8, p.Concurrency)
 	require.InDelta(t, 100.0/60, p.Rate, 1e-9)
-	require.InDelta(t, 5000, p.NumberRate, 1e-9)
+	require.InDelta(t, 5000, p.NumberRate.PerSecond, 1e-9)
 	require.Equal(t, providers.Cost{Amount: "0.002", Currency: "CNY"}, p.Keys[0].Price)
 	require.Equal(t, "k-main", p.Keys[0].Secret.Reveal())
 	require.InDelta(t, 20.0/3, p.Keys[0].Rate, 1e-9)

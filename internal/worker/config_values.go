@@ -88,9 +88,15 @@ var rateForm = regexp.MustCompile(`^(\d{1,9}(?:\.\d{1,6})?)/(\d{0,6}[smh])$`)
 
 // parseRate reads 20/s, 100/m, 1000/h or 5/3s as a number per second.
 func parseRate(s string) (float64, error) {
+	r, err := parseNumberRate(s)
+	return r.PerSecond, err
+}
+
+// parseNumberRate reads a rate with its window.
+func parseNumberRate(s string) (NumberRate, error) {
 	m := rateForm.FindStringSubmatch(s)
 	if m == nil {
-		return 0, fmt.Errorf(`must be a rate like "20/s", "100/m", "1000/h" or "5/3s", not %q`, s)
+		return NumberRate{}, fmt.Errorf(`must be a rate like "20/s", "100/m", "1000/h" or "5/3s", not %q`, s)
 	}
 	every := m[2]
 	if len(every) == 1 {
@@ -99,9 +105,9 @@ func parseRate(s string) (float64, error) {
 	per, err := dur.Parse(every)
 	n, errN := strconv.ParseFloat(m[1], 64)
 	if err != nil || errN != nil || per == 0 || n == 0 {
-		return 0, fmt.Errorf("rate %q is none: both numbers must be above 0", s)
+		return NumberRate{}, fmt.Errorf("rate %q is none: both numbers must be above 0", s)
 	}
-	return n / per.Seconds(), nil
+	return NumberRate{PerSecond: n / per.Seconds(), Per: per}, nil
 }
 
 // priceForm is an exact decimal amount and a currency: 0.002CNY.

@@ -274,6 +274,7 @@ func TestCloseTells(t *testing.T) {
 		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}))
 		p, other := newPool(t, rdb, cfg), newPool(t, rdb, cfg)
 		g := mustAcquire(t, p, 1)
+		pause(t, 100*time.Millisecond) // Run has nothing to do
 		g.Release()
 		p.Close()
 		mustAcquire(t, other, 1)

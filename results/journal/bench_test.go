@@ -63,12 +63,11 @@ func BenchmarkJob(b *testing.B) {
 			r := embeddedtest.RunRedis(b)
 			j := newJournal(r)
 			m := &meter{b: b, rdb: r.Client(), per: float64(b.N * shape.jobs)}
-			list := make([]results.Settled, shape.items)
 			p := journal.Part{At: time.Now()}
-			for i := range list {
-				list[i] = settled(i)
+			for i := range shape.items {
 				p.Items.Set(i)
 			}
+			lists := variety(shape.jobs, shape.items)
 			reqs := make([][]journal.ClaimRequest, b.N)
 			entries := make([][]journal.Entry, b.N)
 			slots := make([][]*journal.Slot, b.N)
@@ -88,7 +87,7 @@ func BenchmarkJob(b *testing.B) {
 					slots[n] = make([]*journal.Slot, len(replies))
 					for i := range replies {
 						slots[n][i] = replies[i].Slot
-						entries[n][i] = journal.Entry{Slot: replies[i].Slot, Settled: list, Parts: []journal.Part{p}}
+						entries[n][i] = journal.Entry{Slot: replies[i].Slot, Settled: lists[i], Parts: []journal.Part{p}}
 					}
 				}
 			})
@@ -105,4 +104,25 @@ func BenchmarkJob(b *testing.B) {
 			})
 		})
 	}
+}
+
+// variety makes results of jobs, no two alike.
+func variety(jobs, items int) [][]results.Settled {
+	areas := []string{"湖北-襄樊", "广东-深圳", "北京", "上海", "四川-成都", "浙江-杭州", "江苏-南京"}
+	lists := make([][]results.Settled, jobs)
+	for n := range lists {
+		for i := range items {
+			number := fmt.Sprintf("139%08d", (n*items+i)*7919%100_000_000)
+			s, _ := results.Settle(nil, fmt.Sprintf("01JD2Z8QK5X7Q0M3W9V6T4%04d", n), &results.Result{
+				Index: i, Number: number, E164: "+86" + number, Status: results.StatusOK, Provider: "qxt", Source: results.SourceUpstream,
+				AnsweredAt: time.UnixMilli(1795287731213 + int64(n+i)), Cost: results.Cost{Amount: "0.0020", Currency: "CNY"}, Attempts: 1,
+				Lookup: &results.Lookup{
+					Country: "CN", Area: areas[(n+i)%len(areas)], LineType: "mobile", Valid: results.Yes, Ported: results.Tri(1 + i%2),
+					OriginalCarrier: results.Carrier{ID: "china_mobile", Name: "移动"}, CurrentCarrier: results.Carrier{ID: "china_telecom", Name: "电信"},
+				},
+			})
+			lists[n] = append(lists[n], s)
+		}
+	}
+	return lists
 }

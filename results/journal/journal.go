@@ -151,18 +151,6 @@ func (s *shard) sawEpoch(reply []any) error {
 	return nil
 }
 
-// Epoch is the epoch last seen in any shard, the newest of them; zero before the
-// first Claim. For status and logs.
-func (j *Journal) Epoch() redisdb.Epoch {
-	var newest redisdb.Epoch
-	for i := range j.shards {
-		if e := j.shards[i].now.Load().Epoch; e.Created.After(newest.Created) {
-			newest = e
-		}
-	}
-	return newest
-}
-
 // retry runs step until it reports that nothing is left to do. A step is one
 // round trip; more than the first are needed when an epoch begins, or for jobs
 // that are known already.

@@ -10,7 +10,8 @@ import (
 )
 
 // The log of a page is a row of records: type, length (uvarint), payload. All but
-// recPacked begin with the slot they are about.
+// recPacked begin with the slot they are about. A new kind of record, status or
+// source needs a new pageVersion: what a reader does not know is broken to it.
 const (
 	recSettled  = 'S' // slot, count, results
 	recPart     = 'P' // slot, time in ms (6 bytes), bitmap
