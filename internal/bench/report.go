@@ -139,7 +139,7 @@ func (r *report) costs() string {
 	for _, p := range processes() {
 		head = append(head, p+" µs")
 	}
-	t := table{append(head, "allocs", "bytes", "GC", "peak RSS", "others")}
+	t := table{append(head, "allocs", "bytes", "GC", "peak RSS", "others", "idle")}
 	for i := range r.results {
 		res := &r.results[i]
 		t = append(t, costRow(res.name, "worker", res.worker))
@@ -150,7 +150,7 @@ func (r *report) costs() string {
 	return `
 medians; a number: CPU time of each process in µs (worker: the contender's), allocations and bytes of the worker;
 GC: the collector's share of the contender's time by its own clock, which overstates it on a busy machine;
-others: share of the machine's CPU time that went to none of these processes
+others: share of the machine's CPU time that went to none of these processes; idle: to nobody, waiting for the disk included
 
 ` + t.text(2)
 }
@@ -180,6 +180,7 @@ func costRow(scenario, who string, rounds []outcome) []string {
 		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return float64(o.gc) / float64(max(o.cpu["worker"], 1)) })),
 		fmt.Sprintf("%.0f MiB", median(rounds, func(o *outcome) float64 { return float64(o.peak >> 20) })),
 		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return o.foreign })),
+		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return o.idle })),
 	)
 }
 

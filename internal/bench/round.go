@@ -24,9 +24,10 @@ type outcome struct {
 	peak                  int64                    // resident memory of the contender
 	mallocs, bytes        float64                  // of the worker; 0 where nobody counts them
 	gc                    time.Duration            // processor time of the contender's collector
-	// foreign is the share of the machine that went to others meanwhile.
-	foreign float64
-	load1   string
+	// foreign and idle are the shares of the machine that went to others meanwhile,
+	// and to nobody.
+	foreign, idle float64
+	load1         string
 }
 
 // rate is numbers a second, to the last ack.
@@ -172,6 +173,7 @@ func measure(ctx context.Context, r *rig, before *meter, sc *scenario) (outcome,
 	o.peak = after.used["worker"].peak
 	wall := after.at.Sub(before.at) * time.Duration(runtime.NumCPU())
 	o.foreign = max(0, float64(after.machine-before.machine-ours)/float64(wall))
+	o.idle = max(0, 1-float64(after.machine-before.machine)/float64(wall))
 	if o.gc, err = gcTime(before.p.log, before.logSize, after.logSize); err != nil {
 		return outcome{}, err
 	}

@@ -104,6 +104,20 @@ func TestSameJobAgain(t *testing.T) {
 	require.Equal(t, int64(50), h.sim.Ledger().Summary().Numbers)
 }
 
+// TestSameJobTwiceInTheQueue: two messages of one job, from a producer that sends
+// no message ids, are answered once.
+func TestSameJobTwiceInTheQueue(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "qxt: {latency: {base: 300ms}}", "")
+	body := `{"id":"x","items":` + items(0, 50) + `}`
+	for range 3 {
+		h.send("cn", body)
+	}
+	h.results(50)
+	require.Equal(t, int64(50), h.sim.Ledger().Summary().Numbers)
+	require.NotContains(t, h.log.String(), "dead")
+}
+
 func TestUnknownTenant(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "", "tenants: {acme: {weight: 2}}")

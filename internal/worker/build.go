@@ -130,7 +130,7 @@ func (w *Worker) buildPipeline(ctx context.Context) error {
 	n := w.cfg.Names()
 	answers := cache.New(w.rdb, cache.Config{Prefix: n.Prefix, HashKey: hashKey})
 	w.pipeline = &pipeline{
-		cfg: w.cfg, log: w.log, names: n, metrics: w.metrics, now: time.Now,
+		cfg: w.cfg, log: w.log, names: n, js: w.js, metrics: w.metrics, now: time.Now,
 		routes: map[string]*route{}, nowhere: &route{}, resolver: resolver,
 		cache: answers, journal: journal.New(w.rdb, n.Prefix, answers),
 		publisher:   results.NewPublisher(w.confirm, n.ResultsStream(), jobs.DuplicateWindow),

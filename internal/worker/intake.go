@@ -3,10 +3,12 @@ package worker
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lookupq/lookupq/internal/names"
 	"github.com/lookupq/lookupq/jobs"
@@ -72,14 +74,10 @@ func (p *pipeline) own(ctx context.Context, batch []*job) []*job {
 	for i, j := range named {
 		reqs[i] = journal.ClaimRequest{
 			ID: j.id, Digest: [16]byte(j.digest[:16]), Items: j.items(), Stored: j.held.Stored, Redelivered: j.held.Delivered > 1,
+			Seq: j.held.Seq,
 		}
 	}
-	owner := journal.NewOwner()
-	var replies []journal.ClaimReply
-	err := p.patiently(ctx, "journal", func() (err error) {
-		replies, err = p.journal.Claim(ctx, owner, reqs)
-		return err
-	})
+	replies, err := p.claimAll(ctx, reqs)
 	if err != nil { // only when the worker stops
 		p.release(named)
 		return nil
@@ -93,6 +91,52 @@ func (p *pipeline) own(ctx context.Context, batch []*job) []*job {
 		}
 	}
 	return owned
+}
+
+// claimAll claims in the journal. A job that another message of the queue is in
+// charge of stays with that, unless that message is gone.
+func (p *pipeline) claimAll(ctx context.Context, reqs []journal.ClaimRequest) ([]journal.ClaimReply, error) {
+	replies, err := p.claim(ctx, reqs)
+	if err != nil {
+		return nil, err
+	}
+	var at []int
+	var again []journal.ClaimRequest
+	for i := range replies {
+		if replies[i].State != journal.StateBusy || !p.gone(ctx, replies[i].Other) {
+			continue
+		}
+		req := reqs[i]
+		req.Gone = replies[i].Other
+		at, again = append(at, i), append(again, req)
+	}
+	if len(again) == 0 {
+		return replies, nil
+	}
+	second, err := p.claim(ctx, again)
+	for k := range second {
+		replies[at[k]] = second[k]
+	}
+	return replies, err
+}
+
+// claim is one call to the journal, repeated while Redis is away.
+func (p *pipeline) claim(ctx context.Context, reqs []journal.ClaimRequest) (replies []journal.ClaimReply, err error) {
+	owner := journal.NewOwner()
+	err = p.patiently(ctx, "journal", func() (err error) {
+		replies, err = p.journal.Claim(ctx, owner, reqs)
+		return err
+	})
+	return replies, err
+}
+
+// gone reports whether a message has surely left the jobs stream.
+func (p *pipeline) gone(ctx context.Context, seq uint64) bool {
+	s, err := p.js.Stream(ctx, p.names.JobsStream())
+	if err == nil {
+		_, err = s.GetMsg(ctx, seq)
+	}
+	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
 // buryNameless ends the jobs of which not even the id can be read: nobody knows
@@ -135,8 +179,10 @@ func (p *pipeline) accept(ctx context.Context, j *job) bool {
 		// Only the server's redelivery after AckWait may bring it to a worker that understands.
 		p.drop(j, "its journal is of another version")
 		return false
-	case journal.StateTwin:
-		p.release([]*job{j})
+	case journal.StateBusy, journal.StateTwin:
+		// The same job stands twice in the queue. This copy rests for AckWait; by
+		// then the other may be done, and this one is acknowledged.
+		p.drop(j, "the same job is in work from another message")
 		return false
 	}
 	return j.fatal == nil || p.buryOrHandBack(ctx, j)

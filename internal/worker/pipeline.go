@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"github.com/lookupq/lookupq/internal/names"
@@ -38,6 +39,7 @@ type pipeline struct {
 	cfg         *Config
 	log         zerolog.Logger
 	names       names.Names
+	js          jetstream.JetStream
 	routes      map[string]*route
 	nowhere     *route // of jobs whose route is not ours
 	resolver    *numbers.Resolver
