@@ -98,7 +98,7 @@ func (r *rig) startWorker() *process {
 	p := &process{t: r.t, id: fmt.Sprintf("w%d", r.workers), log: filepath.Join(r.dir, fmt.Sprintf("w%d.log", r.workers))}
 	out, err := os.Create(p.log)
 	require.NoError(r.t, err)
-	p.cmd = exec.Command(os.Args[0]) //nolint:noctx // this test binary; ended below
+	p.cmd = exec.Command(os.Args[0]) // this test binary; ended below
 	p.cmd.Env = append(os.Environ(), envConfig+"="+r.config, envID+"="+p.id, envAckWait+"="+r.ackWait.String())
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	require.NoError(r.t, p.cmd.Start())

@@ -222,8 +222,8 @@ func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
 	return pool, nil
 }
 
-func limits(concurrency int, rate float64, numbers NumberRate) keys.Limits {
-	return keys.Limits{Concurrency: concurrency, Rate: rate, NumberRate: numbers.PerSecond, NumberPer: numbers.Per}
+func limits(concurrency int, rate float64, nr NumberRate) keys.Limits {
+	return keys.Limits{Concurrency: concurrency, Rate: rate, NumberRate: nr.PerSecond, NumberPer: nr.Per}
 }
 
 // linger is the shortest that a route with the provider asks for.
