@@ -30,6 +30,8 @@ type Demand interface {
 	Room(route string, p names.Priority) int
 	// Quantum is how many items a tenant of weight 1 gets in one round.
 	Quantum(route string) int
+	// Priority is at what priority jobs of the lane are claimed.
+	Priority(l names.Lane) names.Priority
 	// Weight is the tenant's share against others; below 1 counts as 1.
 	Weight(tenant string) int
 	// Paused lanes are not pulled from.

@@ -115,11 +115,12 @@ func newDemand(room int) *demand {
 	return d
 }
 
-func (d *demand) Routes() []string                { return d.routes }
-func (d *demand) Room(string, names.Priority) int { return int(d.room.Load()) }
-func (d *demand) Quantum(string) int              { return d.quantum }
-func (d *demand) Weight(tenant string) int        { return d.weights[tenant] }
-func (d *demand) Paused(l names.Lane) bool        { _, ok := d.paused.Load(l); return ok }
+func (d *demand) Routes() []string                     { return d.routes }
+func (d *demand) Room(string, names.Priority) int      { return int(d.room.Load()) }
+func (d *demand) Quantum(string) int                   { return d.quantum }
+func (d *demand) Priority(l names.Lane) names.Priority { return l.Priority }
+func (d *demand) Weight(tenant string) int             { return d.weights[tenant] }
+func (d *demand) Paused(l names.Lane) bool             { _, ok := d.paused.Load(l); return ok }
 
 // claiming is a running Claimer; what it hands out arrives on jobs.
 type claiming struct {

@@ -84,5 +84,6 @@ func (c *Claimer) beatRound(ctx context.Context, beats []heartbeat) error {
 // stale (Held.Fresh) by it; until they are Reclaimed nothing should be paid for
 // them. Cheap, any goroutine.
 func (c *Claimer) Sure() (lapses uint64, sure bool) {
-	return c.lapses.Load(), time.Duration(c.now()-c.lastBeat.Load()) < c.cfg.AckWait/2
+	beat := c.lastBeat.Load() // first: a round stores it after the lapses it found
+	return c.lapses.Load(), time.Duration(c.now()-beat) < c.cfg.AckWait/2
 }

@@ -121,7 +121,7 @@ func (lp *loop) newLane(key string, now int64) *lane {
 		lp.stray(l)
 		return l
 	}
-	lp.turns.class(lane.Route, lane.Priority).join(l, lane.Tenant, lp.c.cfg.Demand.Weight(lane.Tenant))
+	lp.turns.class(lane.Route, lp.c.cfg.Demand.Priority(lane)).join(l, lane.Tenant, lp.c.cfg.Demand.Weight(lane.Tenant))
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
 	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/internal/redisdb"
 	"github.com/lookupq/lookupq/internal/worker"
 	"github.com/lookupq/lookupq/providers/simulator"
 	"github.com/lookupq/lookupq/results"
@@ -87,6 +89,7 @@ func newHouse(t *testing.T, profile, tenants string) *house {
 		"SIM", h.sim.URL()+simulator.QXTPath, "KEY", apiKey, "TENANTS", tenants).Replace(houseConfig))
 	cfg, err := worker.LoadConfig(file, func(string) (string, bool) { return "", false }, types())
 	require.NoError(t, err)
+	h.ageRedis()
 	w, err := worker.New(t.Context(), worker.Options{
 		Config: cfg, ID: "house", Version: "e2e", AckWait: ackWait, Lease: lease, Unserved: unserved, Log: zerolog.New(h.log),
 	})
@@ -108,6 +111,22 @@ func newHouse(t *testing.T, profile, tenants string) *house {
 	h.js, err = jetstream.New(h.nc)
 	require.NoError(t, err)
 	return h
+}
+
+// ageRedis makes the data of Redis an hour old, as they are on an ordinary night:
+// right after its start every job is in doubt, and nothing may be granted.
+func (h *house) ageRedis() {
+	h.t.Helper()
+	rdb := h.redis.Client()
+	for _, key := range []string{"lookup:{j0}:epoch", "lookupq:keys:{qxt}:epoch"} {
+		e, err := redisdb.SyncEpoch(h.t.Context(), rdb, key)
+		require.NoError(h.t, err)
+		value, err := rdb.Get(h.t.Context(), key).Result()
+		require.NoError(h.t, err)
+		old := strings.Replace(value, strconv.FormatInt(e.Created.UnixMilli(), 10), strconv.FormatInt(e.Created.Add(-time.Hour).UnixMilli(), 10), 1)
+		require.NotEqual(h.t, value, old)
+		require.NoError(h.t, rdb.Set(h.t.Context(), key, old, 0).Err())
+	}
 }
 
 // send publishes a job's body on a lane of tenant acme.

@@ -64,7 +64,7 @@ func (p *pipeline) failsOver(a *batch.Answered[waiter]) bool {
 
 // cacheable makes the cache's entry of an answer that was paid for just now.
 func (p *pipeline) cacheable(prov *provider, a *batch.Answered[waiter], r *results.Result) (cache.Entry, bool) {
-	scope := a.Waiter.job.cacheScope()
+	scope := a.Waiter.job.scope
 	if scope == nil || !a.First || prov.offline || a.Verdict != batch.Answer || r.Status == results.StatusInvalid {
 		return cache.Entry{}, false
 	}

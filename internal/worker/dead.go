@@ -34,7 +34,7 @@ func (p *pipeline) causeOfDeath(j *job, decoding error) *deadCause {
 	if _, served := p.cfg.Tenant(j.id.Tenant); !served {
 		return &deadCause{results.ReasonUnknownTenant, results.CodeMalformedJob, errTenant}
 	}
-	if j.route == nil {
+	if j.route == nil && j.held.Problem == jobs.UnknownRoute {
 		err := fmt.Errorf("no live worker has served route %q for long", j.held.Lane.Route)
 		return &deadCause{results.ReasonUnknownRoute, results.CodeMalformedJob, err}
 	}
@@ -81,13 +81,20 @@ func (p *pipeline) bury(ctx context.Context, j *job) bool {
 // tellTimeout is how long an event for the operators may take.
 const tellTimeout = 5 * time.Second
 
-// announceOrphan publishes that jobs wait for a route that nobody serves.
+// announceOrphan publishes that jobs wait for a route that nobody serves. The
+// claimer's loop calls it, which must not wait.
 func (p *pipeline) announceOrphan(l names.Lane, age time.Duration) {
+	p.flushers.Go(func() { p.tellOrphan(l, age) })
+}
+
+func (p *pipeline) tellOrphan(l names.Lane, age time.Duration) {
+	ctx, cancel := context.WithTimeout(p.work, tellTimeout)
+	defer cancel()
 	data, err := json.Marshal(map[string]string{
 		"route": l.Route, "priority": l.Priority.String(), "waiting": age.Truncate(time.Second).String(),
 	})
 	if err == nil {
-		err = p.burier.Tell(p.work, results.Event{
+		err = p.burier.Tell(ctx, results.Event{
 			Tenant: l.Tenant, Campaign: l.Campaign, Name: results.EventRouteUnserved, ID: l.Durable(), Data: data,
 		}, tellTimeout)
 	}

@@ -64,28 +64,38 @@ type demand struct {
 // Routes implements jobs.Demand.
 func (d demand) Routes() []string { return d.p.cfg.RouteNames() }
 
-// Room is how many items of the priority the route's first provider would have
-// waiting too few of. What waits at lower priorities does not count: it must not
-// keep higher ones out.
+// Priority implements jobs.Demand: a tenant's jobs are worked on at the highest
+// priority that it may use.
+func (d demand) Priority(l names.Lane) names.Priority {
+	t, served := d.p.cfg.Tenant(l.Tenant)
+	if !served {
+		return l.Priority
+	}
+	return min(l.Priority, t.MaxPriority)
+}
+
+// Room is how many items of the priority the route's packers would have too few
+// of. What waits at lower priorities does not count: it must not keep higher ones out.
 func (d demand) Room(name string, prio names.Priority) int {
 	rt := d.p.routes[name]
 	if rt == nil {
 		return 0
 	}
 	first := rt.steps[0]
-	if usable, _ := first.loop.Usable(); !usable && len(rt.steps) == 1 {
-		return 0
-	}
 	round := first.share() * first.cfg.Batch
-	room := roundsAhead*round - first.loop.Waiting(prio)
+	room, usable := roundsAhead*round, false
+	for _, step := range rt.steps {
+		ok, _ := step.loop.Usable()
+		usable = usable || ok
+		room -= step.loop.Waiting(prio) // what failed over counts, too
+	}
 	for q := prio; q <= names.High; q++ {
 		room -= int(rt.queued[q].Load())
 	}
-	room = min(room, d.p.heldLimit(prio)-int(d.p.held.Load()))
-	if room < min(first.cfg.Batch, round/4) {
+	if !usable || room < min(first.cfg.Batch, round/4) {
 		return 0 // small change makes small pulls
 	}
-	return room
+	return min(room, d.p.heldLimit(prio)-int(d.p.held.Load()))
 }
 
 // heldLimit is claim.max_held, with some of it kept back for higher priorities.

@@ -36,7 +36,7 @@ func (p *pipeline) decode(h *jobs.Held) *job {
 	}
 	j.numbers = make([]providers.Number, len(decoded.Items))
 	j.expires = j.expiry()
-	j.scope = j.cacheScope()
+	j.scope = j.sharing()
 	return j
 }
 
@@ -52,9 +52,9 @@ func (j *job) expiry() time.Time {
 	return time.Time{}
 }
 
-// cacheScope is who shares the job's answers; nil if the route keeps none, or the
+// sharing is who shares the job's answers; nil if the route keeps none, or the
 // job wants none that is known.
-func (j *job) cacheScope() *cache.Scope {
+func (j *job) sharing() *cache.Scope {
 	if j.route.cfg.CacheTTL <= 0 || len(j.route.steps) == 0 || j.route.steps[0].offline {
 		return nil
 	}
@@ -140,14 +140,17 @@ func (p *pipeline) gone(ctx context.Context, seq uint64) bool {
 }
 
 // buryNameless ends the jobs of which not even the id can be read: nobody knows
-// whose results to write. It returns the others.
+// whose results to write. It returns those that this worker can go on with.
 func (p *pipeline) buryNameless(ctx context.Context, batch []*job) []*job {
 	named := make([]*job, 0, len(batch))
 	for _, j := range batch {
-		if j.id.JobID != "" && j.held.Problem != jobs.BadSubject {
-			named = append(named, j)
-		} else {
+		switch {
+		case j.route == p.nowhere && j.held.Problem == jobs.NoProblem:
+			p.release([]*job{j}) // another worker serves its route again
+		case j.id.JobID == "" || j.held.Problem == jobs.BadSubject:
 			p.buryAndAck(ctx, j)
+		default:
+			named = append(named, j)
 		}
 	}
 	return named

@@ -61,6 +61,10 @@ type job struct {
 // items is how many numbers the job asks for.
 func (j *job) items() int { return len(j.decoded.Items) }
 
+// weight is what the job counts against claim.max_held: its items, or what it
+// takes of memory if it has few.
+func (j *job) weight() int64 { return int64(max(1, len(j.decoded.Items), len(j.held.Body)>>10)) }
+
 // claimed notes what the journal said, and who is to write to it.
 func (j *job) claimed(s *scribe, reply *journal.ClaimReply) {
 	j.mu.Lock()

@@ -115,7 +115,7 @@ func (p *pipeline) answerKnown(ctx context.Context, ask []asking) ([]settled, []
 	keys := make([]cache.Key, 0, len(ask))
 	var from []int
 	for i := range ask {
-		if scope := ask[i].job.cacheScope(); scope != nil {
+		if scope := ask[i].job.scope; scope != nil {
 			keys = append(keys, p.cache.Key(scope, ask[i].number.E164))
 			from = append(from, i)
 		}

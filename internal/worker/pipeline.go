@@ -57,7 +57,7 @@ type pipeline struct {
 	queue   chan []*job // from the claimer's loop to intake
 	scribes []*scribe
 	turn    atomic.Uint32 // of the scribes
-	held    atomic.Int64  // items claimed and not finished
+	held    atomic.Int64  // weight of the jobs claimed and not finished
 	flying  atomic.Int64  // parts on their way to JetStream
 	jobs    jobSet        // claimed and not finished
 	linger  jobSet        // with outcomes that wait for their part to fill
@@ -104,8 +104,8 @@ func (p *pipeline) claimed(helds []*jobs.Held) {
 	fetched := make([]*job, 0, len(helds))
 	for _, h := range helds {
 		j := p.decode(h)
-		p.held.Add(int64(j.items()))
-		j.route.queued[j.priority].Add(int64(j.items()))
+		p.held.Add(j.weight())
+		j.route.queued[j.priority].Add(j.weight())
 		p.jobs.add(j)
 		p.metrics.JobsClaimed(h.Lane, 1)
 		fetched = append(fetched, j)
@@ -118,15 +118,24 @@ func (p *pipeline) take(stopping context.Context, fetched []*job) {
 	defer p.unqueue(fetched)
 	owned := p.own(stopping, fetched)
 	owned = p.recall(stopping, owned)
+	if stopping.Err() != nil { // the cache cannot be asked any more
+		p.handBack(stopping, owned)
+		return
+	}
 	outs, ask := p.resolve(owned)
 	known, ask := p.answerKnown(stopping, ask)
 	p.settle(append(outs, known...), nil)
 	p.pack(ask)
+	for _, j := range owned {
+		if j.items() == 0 && j.end() { // dead, and nothing to answer
+			j.scribe.end(j)
+		}
+	}
 }
 
 func (p *pipeline) unqueue(fetched []*job) {
 	for _, j := range fetched {
-		j.route.queued[j.priority].Add(-int64(j.items()))
+		j.route.queued[j.priority].Add(-j.weight())
 	}
 }
 

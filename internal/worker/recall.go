@@ -56,7 +56,9 @@ func (p *pipeline) lookUpStored(ctx context.Context, batch []*job) error {
 // doubtful reports whether the result stream may hold more of the job than the
 // journal tells, or a part that the duplicate window has forgotten.
 func (j *job) doubtful(now time.Time) bool {
-	if j.claim.Doubt {
+	if j.claim.Doubt || j.claim.State != journal.StateNew || j.held.Delivered > 1 {
+		// Also where the journal knows the job: while Redis was away its last holder
+		// may have published parts that the journal was not told of.
 		return true
 	}
 	for _, part := range j.claim.Log.Parts {

@@ -28,6 +28,7 @@ type scribe struct {
 	// run's goroutine only:
 	lost   map[*job]struct{} // the journal missed a write of theirs
 	undone []*journal.Slot   // done marks that Redis missed
+	late   []share           // with parts that must not be published before the journal has spoken
 }
 
 func newScribe(p *pipeline) *scribe {
@@ -70,6 +71,7 @@ func (s *scribe) run(quit <-chan struct{}) {
 			s.turn()
 		case <-tick.C:
 			s.repair()
+			s.retry()
 		case <-quit:
 			s.turn()
 			return
@@ -104,7 +106,10 @@ func (s *scribe) shares(touched []*job) []share {
 		} else {
 			s.p.linger.remove(j)
 		}
-		shares = append(shares, sh)
+		// Without an outcome or a part there is no progress to record.
+		if len(sh.entry.Settled) > 0 || len(sh.parts) > 0 {
+			shares = append(shares, sh)
+		}
 	}
 	return shares
 }
@@ -135,7 +140,41 @@ func (s *scribe) record(shares []share, answers []cache.Entry) {
 	}
 	s.repair()
 	for i := range shares {
-		s.p.publish(&shares[i])
+		s.publish(&shares[i])
+	}
+}
+
+// publish sends the parts of a job that is surely ours. Where heartbeats have
+// failed for long the journal decides, and the parts wait until it has.
+func (s *scribe) publish(sh *share) {
+	if len(sh.parts) == 0 || !sh.job.live() {
+		return
+	}
+	if !sh.job.held.Fresh() && !s.reclaim(sh.job) {
+		if sh.job.live() {
+			s.late = append(s.late, *sh)
+		}
+		return
+	}
+	for _, part := range sh.parts {
+		s.p.send(sh.job, part)
+	}
+}
+
+// reclaim asks the journal whether a job is still ours, and drops it if not.
+// false says that it may not be published now.
+func (s *scribe) reclaim(j *job) bool {
+	ask := ownership{jobs: []*job{j}, done: make(chan struct{})}
+	s.answer(&ask)
+	return ask.ok && j.live()
+}
+
+// retry publishes what had to wait.
+func (s *scribe) retry() {
+	late := s.late
+	s.late = nil
+	for i := range late {
+		s.publish(&late[i])
 	}
 }
 

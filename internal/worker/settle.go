@@ -6,7 +6,6 @@ import (
 
 	"github.com/lookupq/lookupq/results"
 	"github.com/lookupq/lookupq/results/cache"
-	"github.com/lookupq/lookupq/results/journal"
 )
 
 // settled is the outcome of one item, encoded.
@@ -53,20 +52,6 @@ func (p *pipeline) settle(outs []settled, answers []cache.Entry) {
 	}
 }
 
-// publish sends the parts of one job. A worker whose heartbeats failed for long
-// asks the journal first whether the job is still its own.
-func (p *pipeline) publish(s *share) {
-	if len(s.parts) == 0 || !s.job.live() {
-		return
-	}
-	if !s.job.held.Fresh() && !p.reclaim(s.job) {
-		return
-	}
-	for _, part := range s.parts {
-		p.send(s.job, part)
-	}
-}
-
 // send publishes one part; stored follows.
 func (p *pipeline) send(j *job, part []results.Settled) {
 	msg := results.BuildPart(p.names, j.info, part)
@@ -79,7 +64,7 @@ func (p *pipeline) send(j *job, part []results.Settled) {
 
 // stored is called once for each part, with nil when JetStream has it.
 func (p *pipeline) stored(j *job, part []results.Settled, err error) {
-	p.flying.Add(-1)
+	defer p.flying.Add(-1)
 	if err != nil {
 		// Nothing is lost: the journal has the part, and the job comes back.
 		p.drop(j, "a part could not be stored: "+err.Error())
@@ -91,23 +76,11 @@ func (p *pipeline) stored(j *job, part []results.Settled, err error) {
 	}
 }
 
-// reclaim asks the journal whether a job is still ours; false drops it.
-func (p *pipeline) reclaim(j *job) bool {
-	asked := time.Now()
-	states, err := p.journal.Owns(p.work, []*journal.Slot{j.slot})
-	if err != nil || states[0] != journal.OK {
-		p.drop(j, "heartbeats failed for long, and the journal names another owner or none")
-		return false
-	}
-	j.held.Reclaimed(asked)
-	return true
-}
-
 // forget frees the room that a job took.
 func (p *pipeline) forget(j *job) {
 	p.jobs.remove(j)
 	p.linger.remove(j)
-	p.held.Add(-int64(j.items()))
+	p.held.Add(-j.weight())
 	p.wake()
 }
 
@@ -141,7 +114,10 @@ func (p *pipeline) flush(ctx context.Context) {
 // push has parts cut of what has waited since before t.
 func (p *pipeline) push(t time.Time) {
 	for _, j := range p.linger.list() {
-		if j.push(t) {
+		switch {
+		case !j.live():
+			p.linger.remove(j)
+		case j.push(t):
 			j.scribe.note([]*job{j}, nil)
 		}
 	}

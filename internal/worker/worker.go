@@ -145,6 +145,8 @@ func (w *Worker) NATSURL() string { return w.nc.ConnectedUrl() }
 // handed back. The error tells what could not be done in the grace time.
 func (w *Worker) Run(ctx context.Context) error {
 	// Everything but claiming outlives ctx.
+	ctx, stopping := context.WithCancel(ctx)
+	defer stopping()
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer endWork()
 	calls, endCalls := context.WithCancel(work)
@@ -177,8 +179,10 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	w.state.set("stopping")
 	w.log.Info().Msg("stopping: calls in flight are finished, the rest is handed back")
+	stopping()
 	grace, cancel := context.WithTimeout(work, w.opt.Grace)
 	defer cancel()
+	defer context.AfterFunc(grace, endWork)() // nothing outlasts the grace time
 	w.pipeline.stop(grace, func() {
 		endCalls()
 		waitUntil(grace, &packers)
