@@ -6,6 +6,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/providers/simulator"
+	"github.com/lookupq/lookupq/results/journal"
 )
 
 // inFlight is the most numbers that can be on the wire at one instant.
@@ -111,4 +115,36 @@ func TestCleanStopRepeatsNothing(t *testing.T) {
 	r.drained(time.Minute)
 	third.terminate()
 	r.verify(0)
+}
+
+// TestJobThatKillsItsWorker: claimed five times without progress, a job is dead,
+// and no worker dies of it any more.
+func TestJobThatKillsItsWorker(t *testing.T) {
+	r := newRig(t, ackWait)
+	hanging := r.profile
+	hanging.QXT.Outages = []simulator.Outage{{To: time.Hour, Mode: "hang"}}
+	r.sim.SetProfile(hanging)
+	r.publish(100, 100)
+	open := func() int {
+		r.sim.Ledger().Reset()
+		peak := 0
+		for _, k := range r.sim.Ledger().Summary().Keys {
+			peak += k.Peak // right after a reset: what is open now
+		}
+		return peak
+	}
+	for range journal.MaxClaims - 1 {
+		w := r.startWorker()
+		require.Eventually(t, func() bool { return open() > 0 }, time.Minute, 20*time.Millisecond)
+		w.kill()
+		require.Eventually(t, func() bool { return open() == 0 }, time.Minute, 20*time.Millisecond)
+	}
+	last := r.startWorker()
+	r.drained(time.Minute)
+	last.terminate()
+	_, js := r.connect()
+	s, err := js.Stream(t.Context(), names.Default().DeadStream())
+	require.NoError(t, err)
+	_, err = s.GetLastMsgForSubject(t.Context(), names.Default().DeadSubject("crash_loop", tenant))
+	require.NoError(t, err)
 }

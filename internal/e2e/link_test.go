@@ -55,7 +55,7 @@ func (k *link) accept(l net.Listener) {
 		if strings.HasPrefix(k.redis, "/") {
 			network = "unix"
 		}
-		d, err := net.Dial(network, k.redis) //nolint:noctx // on this machine, and closed by set
+		d, err := net.Dial(network, k.redis)
 		if err != nil || !k.join(c, d) {
 			_ = c.Close()
 			continue
