@@ -44,8 +44,8 @@ lint: ## Run the linters (the first time takes two minutes to build them)
 	$(GOLANGCI) run
 
 .PHONY: bench
-bench: ## Print the table of ratios: drain efficiency, throughput, fill, CPU and memory a number
-	go run ./internal/bench
+bench: ## Print the table of ratios: drain efficiency, throughput, fill, CPU and memory a number (BENCHFLAGS=--help)
+	go run ./internal/bench $(BENCHFLAGS)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME (default 30s)

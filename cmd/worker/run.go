@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -23,6 +24,11 @@ type runCmd struct {
 	Grace    time.Duration `help:"How long a clean stop may take." default:"30s"`
 	LogLevel string        `help:"debug, info, warn or error." default:"info" env:"LOOKUPQ_LOG_LEVEL"`
 }
+
+// gcPercent trades memory, of which a worker needs little, for processor time:
+// with Go's default of 100 the collector took 41 % of the engine's time at a peak
+// of 120 MiB (make bench). GOGC overrides it.
+const gcPercent = 300
 
 // Run is the daemon: it returns when ctx has ended and everything is settled or
 // handed back.
@@ -47,6 +53,9 @@ func (c *runCmd) Run(ctx context.Context, e env) error {
 	}
 	for _, warning := range cfg.Warnings {
 		opt.Log.Warn().Msg(warning)
+	}
+	if _, set := e.getenv("GOGC"); !set {
+		debug.SetGCPercent(gcPercent)
 	}
 	w, err := worker.New(ctx, opt)
 	if err != nil {

@@ -135,7 +135,7 @@ func (b *bench) round(ctx context.Context, sc *scenario, c contender, n int) (_ 
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 	o, err := measure(ctx, r, &meter{r: r, p: p, metrics: page}, sc)
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w; %s said: %s", err, c.name, p.lastWords())
 	}
 	return o, err

@@ -50,7 +50,7 @@ func (c *runCmd) scenarios() []scenario {
 			load: load{numbers: scaled(1_000_000), size: 500, repeat: twentieth}, latency: 50 * time.Millisecond,
 		},
 		{name: "engine-500", what: "engine / minimal worker, 0 ms, 500 a job", goal: 0.7, rounds: c.Rounds, rival: true, load: load{numbers: scaled(1_000_000), size: 500}},
-		{name: "engine-1", what: "engine / minimal worker, 0 ms, 1 a job", goal: 0.7, rounds: c.Rounds, rival: true, load: load{numbers: scaled(400_000), size: 1}},
+		{name: "engine-1", what: "engine / minimal worker, 0 ms, 1 a job", goal: 0.7, rounds: c.Rounds, rival: true, load: load{numbers: scaled(300_000), size: 1}},
 	}
 	var out []scenario
 	for _, s := range all {
