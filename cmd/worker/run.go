@@ -26,9 +26,8 @@ type runCmd struct {
 }
 
 // gcPercent trades memory, of which a worker needs little, for processor time:
-// with Go's default of 100 the collector took up to 41 % of the engine's time at
-// a peak of 120 MiB, with 300 10 to 21 % at up to 265 MiB (make bench). GOGC
-// overrides it.
+// with Go's default of 100 the collector took a quarter of the engine's time at a
+// peak of 120 MiB, with 250 a seventh (CPU profiles of make bench). GOGC overrides it.
 const gcPercent = 250
 
 // Run is the daemon: it returns when ctx has ended and everything is settled or

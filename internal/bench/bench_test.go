@@ -70,6 +70,10 @@ func TestRatios(t *testing.T) {
 	require.InDelta(t, 2.0, median(rounds, seconds), 1e-9)
 	require.InDelta(t, 3.0, median(rounds[:2], seconds), 1e-9)
 	require.Zero(t, median(nil, seconds))
+	gc := []outcome{{gc: time.Second, cpu: map[string]time.Duration{"worker": 4 * time.Second}, foreign: 0.05}}
+	require.Equal(t, "25 %", gcShare(gc))
+	gc[0].foreign = 0.2
+	require.Equal(t, "?", gcShare(gc))
 	require.Equal(t, "met, by 5 %", verdict(1.05))
 	require.Equal(t, "MISSED by 5.0 %", verdict(0.95))
 }

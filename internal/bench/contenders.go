@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ func product() contender {
 		return up(ctx, p, addr, err)
 	}}
 }
+
+// gcPercent is that of `worker run`, which sets it in its own main.
+const gcPercent = 250
 
 // profiled is the same worker inside this program, which writes profiles of it to dir.
 func profiled(dir, name string) contender {
@@ -97,6 +101,9 @@ type profiledCmd struct {
 // Run is the worker's process of a profile run: `worker run` with a profile of
 // all of its life, which the product has no need of.
 func (c *profiledCmd) Run(ctx context.Context) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	types := worker.ProviderTypes{}
 	for _, entry := range catalog.All() {
 		types[entry.Type] = func(cfg catalog.Config) (providers.Provider, error) { return entry.New(cfg) }

@@ -149,7 +149,7 @@ func (r *report) costs() string {
 	}
 	return `
 medians; a number: CPU time of each process in µs (worker: the contender's), allocations and bytes of the worker;
-GC: the collector's share of the contender's time by its own clock, which overstates it on a busy machine;
+GC: the collector's share of the contender's CPU time, ? where others kept it from being measured;
 others: share of the machine's CPU time that went to none of these processes; idle: to nobody, waiting for the disk included
 
 ` + t.text(2)
@@ -177,11 +177,21 @@ func costRow(scenario, who string, rounds []outcome) []string {
 	}
 	return append(
 		row, allocs, bytes,
-		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return float64(o.gc) / float64(max(o.cpu["worker"], 1)) })),
+		gcShare(rounds),
 		fmt.Sprintf("%.0f MiB", median(rounds, func(o *outcome) float64 { return float64(o.peak >> 20) })),
 		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return o.foreign })),
 		fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return o.idle })),
 	)
+}
+
+// gcShare is the collector's share of the contender's CPU time. The collector
+// counts by the wall clock: where others take the processors away, it is wrong.
+func gcShare(rounds []outcome) string {
+	const noise = 0.1
+	if median(rounds, func(o *outcome) float64 { return o.foreign }) > noise {
+		return "?"
+	}
+	return fmt.Sprintf("%.0f %%", percent*median(rounds, func(o *outcome) float64 { return float64(o.gc) / float64(max(o.cpu["worker"], 1)) }))
 }
 
 // table is rows of cells.
