@@ -53,6 +53,12 @@ const (
 	Kinds = int(KindUndocumented) + 1
 )
 
+// Unsure reports whether the upstream may have done the work, and charged for
+// it, though no answer came.
+func (k Kind) Unsure() bool {
+	return k == KindTimeout || k == KindCutOff || k == KindGarbled || k == KindOversize
+}
+
 // String is the metric label and log word of k.
 func (k Kind) String() string {
 	names := [Kinds]string{
@@ -75,6 +81,9 @@ type Failure struct {
 	Code, Message string
 	// RetryAfter is what the upstream asked for, 0 if nothing.
 	RetryAfter time.Duration
+	// Tries bounds how many calls may fail with the number in them where the
+	// upstream's document asks for fewer than the worker's own rules; 0 does not.
+	Tries int
 }
 
 // Error implements error.

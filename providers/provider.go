@@ -40,6 +40,20 @@ type OptionsValidator interface {
 	ValidateOptions(opts Options) error
 }
 
+// Checker is a Provider that can find out for nothing whether a key works, where
+// it reads no balance. `worker check` uses it.
+type Checker interface {
+	// Check returns nil if the upstream takes the key.
+	Check(ctx context.Context, key Key) *Failure
+}
+
+// PartitionLimiter is a Provider that takes fewer numbers a call in some
+// partitions than Limits().MaxBatch says.
+type PartitionLimiter interface {
+	// PartitionLimit is the most numbers of a call in partition, 1 or more.
+	PartitionLimit(partition string) int
+}
+
 // Limits are an upstream's documented limits and the defaults that follow.
 type Limits struct {
 	// MaxBatch is the documented maximum of numbers a call, DefaultBatch what is
@@ -73,6 +87,11 @@ type Query struct {
 	Options Options
 	// Raw asks for each outcome's raw provider object.
 	Raw bool
+	// Partition is what Provider.Partition said of the numbers.
+	Partition string
+	// ShareGroups says for each number whose answer it is. It is only filled for
+	// the tickets of a Deferred provider; the provider itself has no use for it.
+	ShareGroups []string
 }
 
 // Key is one credential of a provider.
@@ -99,6 +118,12 @@ func (s Secret) GoString() string { return "[redacted]" }
 // MarshalText hides the credential from every encoder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 
+// UnmarshalText reads a credential from a provider's settings.
+func (s *Secret) UnmarshalText(text []byte) error {
+	s.value = string(text)
+	return nil
+}
+
 // Balance is what a key has left, in the upstream's unit.
 type Balance struct {
 	Amount float64
@@ -115,6 +140,10 @@ type Reply struct {
 	Outcomes []Outcome
 	// Failure is why the whole call brought nothing.
 	Failure *Failure
+	// Ticket is set where outcomes are Pending: what their answers will come under.
+	// With a Failure beside it, it is unknown whether the upstream took the batch;
+	// all numbers wait for the ticket then.
+	Ticket string
 	// Extra and Duplicates count the reply's entries for numbers that were not
 	// asked, or answered before. They are dropped; the counts go to metrics.
 	Extra, Duplicates int
@@ -133,6 +162,9 @@ const (
 	NotFound
 	// Invalid is final: the upstream refuses the number as none.
 	Invalid
+	// Pending: a deferred upstream has taken the number and answers later, under
+	// Reply.Ticket.
+	Pending
 )
 
 // Outcome is what the upstream said of one number.
@@ -150,14 +182,16 @@ type Cost struct {
 	Currency string
 }
 
-// Tri is yes, no or unknown (the zero value).
+// Tri is yes, no or not known (the zero value).
 type Tri uint8
 
-// The values of Tri.
+// The values of Tri. Undetermined is an upstream's explicit "unknown": it tried
+// and cannot tell.
 const (
 	Unknown Tri = iota
 	No
 	Yes
+	Undetermined
 )
 
 // TriOf is Yes or No.
@@ -194,16 +228,39 @@ type Carrier struct {
 	Name string
 }
 
-// Facts is what is known of a number, in the contract's normalised terms. Zero
-// values are "not known" and are absent from the result. Fields of providers to
-// come are added here with them.
+// Facts is what is known of a number, in the contract's normalised terms
+// (section 3). Zero values are "not known" and are absent from the result. Fields
+// of providers to come are added here with them.
 type Facts struct {
 	Country         string // ISO 3166-1 alpha-2
 	Area            string
 	LineType        LineType
 	Valid           Tri
 	Ported          Tri
+	PortedAt        time.Time
 	OriginalCarrier Carrier // who the number was issued by
 	CurrentCarrier  Carrier // only from a provider that knows who serves it now
+	MCC, MNC        string  // of the serving network
 	TimeZones       []string
+
+	// Portable and FastPortable say whether the number could be ported to the
+	// provider, which is something else than Ported.
+	Portable, FastPortable Tri
+	NotPortableReason      string
+
+	// What a network or a call found out; Undetermined is said as "unknown".
+	Reachable, Roaming, Ringing, Answered Tri
+	CallResponse                          string
+
+	// Porting is the number's porting order at the provider, nil if there is none.
+	Porting *Porting
+}
+
+// Porting is what may be told of a porting order.
+type Porting struct {
+	OrderID, OrderStatus, ActivationStatus string
+	// FOCAt is when the porting is to happen, or happened.
+	FOCAt time.Time
+	// Exceptions are codes of what holds it up.
+	Exceptions []string
 }

@@ -51,7 +51,7 @@ type Carrier struct {
 
 // written is a provider's outcome as a case writes it.
 func written(o providers.Outcome) Outcome {
-	w := Outcome{Kind: [...]string{kindFailed, kindFound, kindNotFound, kindInvalid}[o.Kind], Failure: writtenFailure(o.Failure)}
+	w := Outcome{Kind: [...]string{kindFailed, kindFound, kindNotFound, kindInvalid, "pending"}[o.Kind], Failure: writtenFailure(o.Failure)}
 	if f := factsOf(o.Facts); !reflect.DeepEqual(f, Facts{}) {
 		w.Facts = &f
 	}
@@ -72,7 +72,7 @@ func factsOf(f providers.Facts) Facts {
 	}
 }
 
-func triOf(t providers.Tri) string { return [...]string{"", "no", "yes"}[t] }
+func triOf(t providers.Tri) string { return [...]string{"", "no", "yes", "unknown"}[t] }
 
 func carrierOf(c providers.Carrier) *Carrier {
 	if c == (providers.Carrier{}) {

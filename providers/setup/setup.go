@@ -17,6 +17,8 @@ type Config struct {
 	Name string
 	// BaseURL replaces the documented address.
 	BaseURL string
+	// Keys are the names of the configured keys, for settings that go by key.
+	Keys []string
 	// Settings is the provider's own part of the configuration, as read; nil or
 	// a zero node is "nothing set". Its lines end up in the faults.
 	Settings *yaml.Node
