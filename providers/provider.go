@@ -232,11 +232,14 @@ type Carrier struct {
 // (section 3). Zero values are "not known" and are absent from the result. Fields
 // of providers to come are added here with them.
 type Facts struct {
-	Country         string // ISO 3166-1 alpha-2
-	Area            string
-	LineType        LineType
-	Valid           Tri
-	Ported          Tri
+	Country  string // ISO 3166-1 alpha-2
+	Area     string
+	LineType LineType
+	Valid    Tri
+	Ported   Tri
+	// PortedBasis is "derived" where Ported follows from the operators alone,
+	// "inconsistent" where they contradict what the upstream says of it.
+	PortedBasis     string
 	PortedAt        time.Time
 	OriginalCarrier Carrier // who the number was issued by
 	CurrentCarrier  Carrier // only from a provider that knows who serves it now

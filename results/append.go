@@ -12,8 +12,9 @@ const (
 	// maxText bounds every text in a result. Nothing real comes near; it keeps a
 	// hostile upstream or producer from making a result that fits no part.
 	maxText = 1 << 10
-	// maxZones bounds the list of time zones, for the same reason.
-	maxZones = 64
+	// maxList bounds every list, and maxListText its texts, for the same reason.
+	maxList     = 64
+	maxListText = 256
 )
 
 // Append appends r as the JSON object of the contract to dst and returns the
@@ -55,11 +56,7 @@ func Append(dst []byte, jobID string, r *Result) []byte {
 func appendOrigin(dst []byte, r *Result) []byte {
 	dst = appendField(dst, `,"provider":`, r.Provider)
 	dst = appendField(dst, `,"source":`, string(r.Source))
-	if y := r.AnsweredAt.UTC().Year(); !r.AnsweredAt.IsZero() && y >= 0 && y <= 9999 {
-		dst = append(dst, `,"answered_at":"`...)
-		dst = appendTime(dst, r.AnsweredAt)
-		dst = append(dst, '"')
-	}
+	dst = appendTimeField(dst, `,"answered_at":`, r.AnsweredAt)
 	if r.Cost != (Cost{}) {
 		dst = append(dst, `,"cost":{"amount":`...)
 		dst = appendText(dst, r.Cost.Amount)
@@ -85,31 +82,6 @@ func appendRaw(dst []byte, r *Result) []byte {
 	return dst
 }
 
-// appendLookup appends the object of facts; its fields are all optional.
-func appendLookup(dst []byte, l *Lookup) []byte {
-	start := len(dst)
-	dst = appendField(dst, `,"country":`, l.Country)
-	dst = appendField(dst, `,"area":`, l.Area)
-	dst = appendField(dst, `,"line_type":`, l.LineType)
-	dst = appendTri(dst, `,"valid":`, l.Valid)
-	dst = appendTri(dst, `,"ported":`, l.Ported)
-	dst = appendCarrier(dst, `,"original_carrier":`, l.OriginalCarrier)
-	dst = appendCarrier(dst, `,"current_carrier":`, l.CurrentCarrier)
-	if len(l.TimeZones) > 0 {
-		dst = append(dst, `,"time_zones":`...)
-		for i, z := range l.TimeZones[:min(len(l.TimeZones), maxZones)] {
-			if i == 0 {
-				dst = append(dst, '[')
-			} else {
-				dst = append(dst, ',')
-			}
-			dst = appendText(dst, z)
-		}
-		dst = append(dst, ']')
-	}
-	return closeObject(dst, start)
-}
-
 // closeObject makes an object of the fields from start on, which all begin with
 // a comma: the first comma becomes the brace.
 func closeObject(dst []byte, start int) []byte {
@@ -129,23 +101,15 @@ func appendField(dst []byte, name, s string) []byte {
 	return appendText(dst, s)
 }
 
-func appendTri(dst []byte, name string, t Tri) []byte {
-	if t == Unknown {
+// appendTimeField appends name and t, unless t is zero or of a year that RFC 3339 lacks.
+func appendTimeField(dst []byte, name string, t time.Time) []byte {
+	if y := t.UTC().Year(); t.IsZero() || y < 0 || y > 9999 {
 		return dst
 	}
 	dst = append(dst, name...)
-	return strconv.AppendBool(dst, t == Yes)
-}
-
-func appendCarrier(dst []byte, name string, c Carrier) []byte {
-	if c == (Carrier{}) {
-		return dst
-	}
-	dst = append(dst, name...)
-	start := len(dst)
-	dst = appendField(dst, `,"id":`, c.ID)
-	dst = appendField(dst, `,"name":`, c.Name)
-	return closeObject(dst, start)
+	dst = append(dst, '"')
+	dst = appendTime(dst, t)
+	return append(dst, '"')
 }
 
 // appendTime appends t as RFC 3339 in UTC with milliseconds: 2006-01-02T15:04:05.000Z.

@@ -16,7 +16,9 @@ const resultsHelp = `Export the results of a campaign that are there now, one a 
 
 CSV has these columns, which are stable (new ones are added at the end): ref, number, e164, status, country, area, line_type, valid,
 ported, original_carrier_id, original_carrier, current_carrier_id, current_carrier, time_zones, provider, source, answered_at, cost,
-currency, attempts, error_code, error_message, provider_code, id. A cell that a spreadsheet would take for a formula gets an
+currency, attempts, error_code, error_message, provider_code, id, ported_at, portable, fast_portable, not_portable_reason, mcc, mnc,
+reachable, roaming, ringing, answered, call_response, porting_order_id, porting_order_status, porting_activation_status,
+porting_foc_at, porting_exceptions. A cell that a spreadsheet would take for a formula gets an
 apostrophe in front; numbers such as +8613800138000 do not.
 
 NDJSON has one result object of the contract a line.`

@@ -170,7 +170,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	impl, err := entry.New(catalog.Config{Name: name, BaseURL: pc.BaseURL, Settings: pc.Settings})
+	impl, err := entry.New(pc.setup(name))
 	if err != nil {
 		return nil, err
 	}

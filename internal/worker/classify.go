@@ -113,7 +113,7 @@ func answer(r *results.Result, prov *provider, a *batch.Answered[waiter]) {
 		r.Status = results.StatusInvalid
 		r.Error = &results.Error{Code: results.CodeInvalidNumber, Message: "refused as a number by the provider"}
 		quote(r.Error, a.Outcome.Failure)
-	case providers.Failed:
+	case providers.Failed, providers.Pending: // neither is an answer
 		failWith(r, a.Outcome.Failure)
 	}
 	switch r.Source {
@@ -197,15 +197,4 @@ func codeOf(k providers.Kind) (results.Code, string) {
 	case providers.KindInternal:
 	}
 	return results.CodeInternal, "the worker made a request that the provider calls malformed"
-}
-
-// lookupOf copies facts into the contract's object; nil if nothing is known.
-func lookupOf(f *providers.Facts) *results.Lookup {
-	l := &results.Lookup{
-		Country: f.Country, Area: f.Area, LineType: string(f.LineType),
-		Valid: results.Tri(f.Valid), Ported: results.Tri(f.Ported),
-		OriginalCarrier: results.Carrier(f.OriginalCarrier), CurrentCarrier: results.Carrier(f.CurrentCarrier),
-		TimeZones: f.TimeZones,
-	}
-	return l
 }

@@ -25,6 +25,9 @@ type Config struct {
 	Routes    map[string]Route
 	Providers map[string]Provider
 
+	// settingSecrets are values that came into settings from ${NAME} or file:.
+	settingSecrets []string
+
 	// Warnings are oddities that stop nothing, each with its place. For the log
 	// and `worker check`.
 	Warnings []string
@@ -50,8 +53,13 @@ type RedisConfig struct {
 	Configured bool
 }
 
-// HTTPConfig says where health, metrics and status are served; "" is nowhere.
-type HTTPConfig struct{ Listen string }
+// HTTPConfig says where the worker listens; "" is nowhere.
+type HTTPConfig struct {
+	Listen string // health, metrics and status
+	// PublicListen takes what providers push, and nothing else; PublicURL is how
+	// they reach it.
+	PublicListen, PublicURL string
+}
 
 // ClaimConfig bounds what this worker takes on.
 type ClaimConfig struct {
@@ -88,6 +96,8 @@ type Route struct {
 	IncludeRaw bool
 	// FailoverOn are outcomes that go to the next provider besides failures.
 	FailoverOn []string
+	// Options are what a job's own options are added to, and win over.
+	Options providers.Options
 }
 
 // Provider is one configured upstream. Batch and Timeout are filled from the
@@ -164,6 +174,7 @@ func (c *Config) Secrets() []string {
 			all = append(all, k.Secret.Reveal())
 		}
 	}
+	all = append(all, c.settingSecrets...)
 	return append(all, urlSecrets(c.NATS.URL, c.Redis.URL)...)
 }
 

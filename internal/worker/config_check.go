@@ -21,17 +21,22 @@ func (c *Config) check(r *reader, types ProviderTypes) {
 	if tls := c.NATS.TLS; (tls.Cert == "") != (tls.Key == "") {
 		r.wrong("nats.tls", "needs cert and key together, or neither")
 	}
-	keyless := map[string]bool{}
+	built := map[string]providers.Provider{} // of the providers without a fault
 	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
-		keyless[name] = c.checkProvider(r, name, types)
+		if p := c.checkProvider(r, name, types); p != nil {
+			built[name] = p
+		}
 	}
-	c.checkRoutes(r, keyless)
+	if h := c.HTTP; (h.PublicListen == "") != (h.PublicURL == "") {
+		r.wrong("http", "needs public_listen and public_url together, or neither: one is where we listen, the other how providers get there")
+	}
+	c.checkRoutes(r, built)
 	c.warnOfSharedSecrets(r)
 }
 
 // checkProvider builds the provider once and holds its configuration against the
-// documented limits. It reports whether the type needs no key.
-func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) bool {
+// documented limits. It returns nil if it cannot be built.
+func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) providers.Provider {
 	path, p := "providers."+name, c.Providers[name]
 	build, known := types[p.Type]
 	if !known {
@@ -41,12 +46,12 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) bool
 		} else {
 			r.wrong(path+".type", "is %q, which is no provider type%s", p.Type, suggest(p.Type, kinds))
 		}
-		return false
+		return nil
 	}
-	built, err := build(setup.Config{Name: name, BaseURL: p.BaseURL, Settings: p.Settings})
+	built, err := build(p.setup(name))
 	if err != nil {
 		r.providerFaults(path, err)
-		return false
+		return nil
 	}
 	limits := built.Limits()
 	if limits.MaxBatch > 0 && p.Batch > limits.MaxBatch {
@@ -54,7 +59,16 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) bool
 	}
 	checkKeys(r, path, p, limits.Keyless)
 	c.Providers[name] = withDefaults(p, limits)
-	return limits.Keyless
+	return built
+}
+
+// setup is what the provider is built from.
+func (p Provider) setup(name string) setup.Config {
+	cfg := setup.Config{Name: name, BaseURL: p.BaseURL, Batch: p.Batch, Settings: p.Settings}
+	for _, k := range p.Keys {
+		cfg.Keys = append(cfg.Keys, k.Name)
+	}
+	return cfg
 }
 
 // suggestType is one type to put into an example.
@@ -127,7 +141,7 @@ func withDefaults(p Provider, limits providers.Limits) Provider {
 
 // checkRoutes holds the routes against the providers, and finds providers that
 // nothing uses.
-func (c *Config) checkRoutes(r *reader, keyless map[string]bool) {
+func (c *Config) checkRoutes(r *reader, built map[string]providers.Provider) {
 	_, haveOffline := c.Providers[offline]
 	if len(c.Routes) == 0 || r.lines["routes"] == 0 && !haveOffline {
 		r.wrong("routes", "has no route: add one, such as `carrier-cn: {providers: [qxt]}`")
@@ -148,7 +162,13 @@ func (c *Config) checkRoutes(r *reader, keyless map[string]bool) {
 				r.wrong(path+".providers", "names %q twice: remove one", p)
 			}
 			used[p], seen[p] = true, true
-			free = free && keyless[p]
+			prov := built[p]
+			free = free && prov != nil && prov.Limits().Keyless
+			if prov != nil && len(rt.Options) > 0 {
+				if err := validateOptions(p, prov, rt.Options); err != nil {
+					r.wrong(path+".options", "%v", err)
+				}
+			}
 		}
 		if rt.CacheTTL == unset {
 			rt.CacheTTL = defaultCacheTTL

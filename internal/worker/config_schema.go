@@ -13,7 +13,7 @@ func (c *Config) read(r *reader, root *yaml.Node) {
 	r.section(root, "", fields{
 		"nats":      c.natsFields(r),
 		"redis":     c.redisFields(r),
-		"http":      r.sub(fields{"listen": {scalar: listenAddr(&c.HTTP.Listen)}}),
+		"http":      c.httpFields(r),
 		"claim":     c.claimFields(r),
 		"results":   c.resultsFields(r),
 		"retry":     c.retryFields(r),
@@ -49,6 +49,14 @@ func (c *Config) redisFields(r *reader) field {
 		c.Redis.Configured = true
 		return set(text)
 	}}})
+}
+
+func (c *Config) httpFields(r *reader) field {
+	return r.sub(fields{
+		"listen":        {scalar: listenAddr(&c.HTTP.Listen)},
+		"public_listen": {scalar: listenAddr(&c.HTTP.PublicListen)},
+		"public_url":    {scalar: httpURL(&c.HTTP.PublicURL)},
+	})
 }
 
 func (c *Config) claimFields(r *reader) field {
@@ -102,6 +110,7 @@ func (c *Config) readRoutes(r *reader, n *yaml.Node, path string) {
 			"expires":     {scalar: duration(&rt.Expires)},
 			"include_raw": {scalar: boolean(&rt.IncludeRaw)},
 			"failover_on": r.words(&rt.FailoverOn, failover),
+			"options":     {node: func(n *yaml.Node, path string) { r.options(&rt.Options, n, path) }},
 		})
 		c.Routes[name] = rt
 	}
@@ -132,7 +141,7 @@ func (c *Config) readProviders(r *reader, n *yaml.Node, path string) {
 					p.Keys = append(p.Keys, readKey(r, n, path))
 				})
 			}},
-			"settings": {node: func(n *yaml.Node, _ string) { p.Settings = n }},
+			"settings": {node: func(n *yaml.Node, path string) { p.Settings = c.expandSettings(r, n, path) }},
 		})
 		c.Providers[name] = p
 	}

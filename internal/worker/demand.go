@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"encoding/json"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -32,24 +30,6 @@ type route struct {
 	failoverNotFound bool
 	queued           [names.Priorities]atomic.Int64 // items between claim and packer
 	settled          atomic.Int64                   // items with a stored result
-}
-
-// validate asks every provider of the route whether it takes the options, before
-// anything is paid.
-func (r *route) validate(opts providers.Options) error {
-	if len(opts) == 0 {
-		return nil
-	}
-	for _, prov := range r.steps {
-		v, ok := prov.impl.(providers.OptionsValidator)
-		if !ok {
-			return errNoOptions(prov.name)
-		}
-		if err := v.ValidateOptions(opts); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // roundsAhead is how many rounds of this worker's permits wait in the packers:
@@ -124,20 +104,4 @@ func (d demand) Paused(names.Lane) bool { return false }
 // takes reports whether an answer of that age will do for the job.
 func (j *job) takes(age time.Duration) bool {
 	return j.decoded.MaxAge == nil || age <= *j.decoded.MaxAge && *j.decoded.MaxAge > 0
-}
-
-func errNoOptions(name string) error {
-	return fmt.Errorf("provider %s takes no options", name)
-}
-
-// canonical is the options' JSON with sorted names, "" for none.
-func canonical(opts providers.Options) string {
-	if len(opts) == 0 {
-		return ""
-	}
-	text, err := json.Marshal(opts) // they came from JSON
-	if err != nil {
-		return fmt.Sprint(opts)
-	}
-	return string(text)
 }

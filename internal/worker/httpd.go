@@ -21,6 +21,7 @@ var static embed.FS
 
 const (
 	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
 	// answerTimeout bounds what a status or readiness question may ask of NATS and Redis.
 	answerTimeout = 5 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -49,29 +50,36 @@ type HTTPServer struct {
 // StartHTTP listens and serves. It outlives ctx, so that a stopping worker still
 // tells its state; Close ends it. A busy address is an error that says so.
 func StartHTTP(ctx context.Context, opt HTTPOptions) (*HTTPServer, error) {
-	if opt.Listen == "" {
+	return serve(ctx, "http.listen", opt.Listen, func() http.Handler { return newMux(opt) }, opt.Log)
+}
+
+// serve listens at the address that the field of the configuration names, and
+// serves what handler makes; "" is nowhere.
+func serve(ctx context.Context, field, listen string, handler func() http.Handler, log zerolog.Logger) (*HTTPServer, error) {
+	if listen == "" {
 		return &HTTPServer{}, nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", opt.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf(`http.listen: %s is in use; stop what listens there, or set http.listen to another address ("" for none)`, opt.Listen)
+		return nil, fmt.Errorf(`%s: %s is in use; stop what listens there, or set %s to another address ("" for none)`, field, listen, field)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("http.listen: %w", err)
+		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	life := context.WithoutCancel(ctx)
 	s := &HTTPServer{
 		addr: l.Addr().String(),
 		done: make(chan error, 1),
 		srv: &http.Server{
-			Handler:           newMux(opt),
+			Handler:           handler(),
 			ReadHeaderTimeout: readHeaderTimeout,
+			ReadTimeout:       readTimeout,
 			IdleTimeout:       idleTimeout,
 			BaseContext:       func(net.Listener) context.Context { return life },
 		},
 	}
 	go func() { s.done <- s.srv.Serve(l) }()
-	opt.Log.Info().Str("address", s.addr).Msg("http listening")
+	log.Info().Str("address", s.addr).Str("for", field).Msg("http listening")
 	return s, nil
 }
 

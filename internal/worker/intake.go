@@ -35,6 +35,7 @@ func (p *pipeline) decode(h *jobs.Held) *job {
 		j.route = p.nowhere
 	}
 	j.numbers = make([]providers.Number, len(decoded.Items))
+	j.options = j.route.optionsOf(decoded.Options)
 	j.expires = j.expiry()
 	j.scope = j.sharing()
 	return j
@@ -59,7 +60,7 @@ func (j *job) sharing() *cache.Scope {
 		return nil
 	}
 	return &cache.Scope{
-		ShareGroup: j.tenant.ShareGroup, Route: j.route.name, Partition: canonical(j.decoded.Options), TTL: j.route.cfg.CacheTTL,
+		ShareGroup: j.tenant.ShareGroup, Route: j.route.name, Partition: canonical(j.options), TTL: j.route.cfg.CacheTTL,
 	}
 }
 

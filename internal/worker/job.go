@@ -31,8 +31,9 @@ type job struct {
 	route    *route
 	tenant   Tenant
 	priority names.Priority
-	expires  time.Time    // zero: never
-	scope    *cache.Scope // who shares its answers; nil if none are kept
+	options  providers.Options // the route's and the job's own
+	expires  time.Time         // zero: never
+	scope    *cache.Scope      // who shares its answers; nil if none are kept
 	info     results.JobInfo
 	numbers  []providers.Number // by item, once resolved
 	fatal    *deadCause         // why the whole job is dead; every item fails with it

@@ -58,7 +58,7 @@ func (p *pipeline) refusal(j *job, now time.Time) func(*results.Result) {
 	case !j.expires.IsZero() && !now.Before(j.expires):
 		return func(r *results.Result) { expire(r) }
 	}
-	if err := j.route.validate(j.decoded.Options); err != nil {
+	if err := j.route.validate(j.options); err != nil {
 		return func(r *results.Result) { fail(r, results.CodeUnsupportedOption, err.Error()) }
 	}
 	return nil
@@ -96,7 +96,7 @@ func (p *pipeline) place(w waiter, last *providers.Failure) (asking, *results.Re
 	number := j.numbers[w.item]
 	for ; int(w.step) < len(j.route.steps); w.step++ {
 		prov := j.route.steps[w.step]
-		partition, unfit := prov.impl.Partition(number, j.decoded.Options)
+		partition, unfit := prov.impl.Partition(number, j.options)
 		if unfit == nil {
 			return asking{w, number, partition}, nil
 		}
@@ -177,7 +177,7 @@ func (w waiter) provider() *provider { return w.job.route.steps[w.step] }
 // it waits for this one while that is down.
 func (a *asking) last() bool {
 	for _, prov := range a.job.route.steps[a.step+1:] {
-		if _, unfit := prov.impl.Partition(a.number, a.job.decoded.Options); unfit == nil {
+		if _, unfit := prov.impl.Partition(a.number, a.job.options); unfit == nil {
 			return false
 		}
 	}
@@ -188,7 +188,7 @@ func (a *asking) last() bool {
 func (a *asking) packed() batch.Item[waiter] {
 	j := a.job
 	it := batch.Item[waiter]{
-		Number: a.number, Partition: a.partition, Options: j.decoded.Options, Raw: j.route.cfg.IncludeRaw,
+		Number: a.number, Partition: a.partition, Options: j.options, Raw: j.route.cfg.IncludeRaw,
 		Priority: j.priority, Tenant: j.id.Tenant, Campaign: j.id.Campaign,
 		ShareGroup: j.tenant.ShareGroup, Weight: j.tenant.Weight,
 		Last: a.last(), Expires: j.expires, Waiter: a.waiter,

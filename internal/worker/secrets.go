@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/lookupq/lookupq/providers"
 )
 
@@ -72,6 +74,35 @@ func (r *reader) reference(text string) (string, error) {
 		return "", fmt.Errorf("needs the environment variable %s, which is not set: export it, or write file:/path", strings.Join(missing, ", "))
 	}
 	return value, nil
+}
+
+// expandSettings replaces ${NAME} and file:PATH in the texts of a provider's
+// settings. What comes in that way is taken for secret.
+func (c *Config) expandSettings(r *reader, n *yaml.Node, path string) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		value, err := r.reference(n.Value)
+		if err != nil {
+			r.fault(n.Line, path, "%s", err)
+		}
+		if value != n.Value {
+			n.Value = value
+			c.settingSecrets = append(c.settingSecrets, value)
+		}
+	}
+	for i, child := range n.Content {
+		at := path
+		if n.Kind == yaml.MappingNode {
+			if i%2 == 0 {
+				continue // a name
+			}
+			at = join(path, n.Content[i-1].Value)
+		}
+		c.expandSettings(r, child, at)
+	}
+	return n
 }
 
 // readSecretFile reads a small file and cuts the line end that editors add.

@@ -19,6 +19,8 @@ type Config struct {
 	BaseURL string
 	// Keys are the names of the configured keys, for settings that go by key.
 	Keys []string
+	// Batch is how many numbers a call is to carry, 0 for the type's default.
+	Batch int
 	// Settings is the provider's own part of the configuration, as read; nil or
 	// a zero node is "nothing set". Its lines end up in the faults.
 	Settings *yaml.Node

@@ -34,6 +34,7 @@ const (
 	shiftValid  = 2 // two bits
 	shiftPorted = 4 // two bits
 	maskTri     = 3
+	bitMore     = 1 << 6 // the facts that few providers know follow
 )
 
 // codec turns answers into values and back. Safe in parallel once made.
@@ -54,6 +55,7 @@ func newCodec() codec {
 //
 //	version, bits, answered at (6 bytes, ms), provider,
 //	and with bitLookup: country, area, line type, 2 carriers (id, name), zones (count, each)
+//	and with bitMore: what more.go says
 //
 // A text is one byte for a known word, else its length and bytes.
 func (c *codec) append(dst []byte, a *Answer) []byte {
@@ -64,11 +66,12 @@ func (c *codec) append(dst []byte, a *Answer) []byte {
 	l := a.Lookup
 	if l != nil {
 		bits |= bitLookup | byte(l.Valid)&maskTri<<shiftValid | byte(l.Ported)&maskTri<<shiftPorted
+		if hasMore(l) {
+			bits |= bitMore
+		}
 	}
 	dst = append(dst, answerVersion, bits)
-	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(a.AnsweredAt.UnixMilli()))
-	dst = append(dst, at[2:]...)
+	dst = appendMilli(dst, a.AnsweredAt)
 	dst = c.appendWord(dst, a.Provider)
 	if l == nil {
 		return dst
@@ -80,15 +83,19 @@ func (c *codec) append(dst []byte, a *Answer) []byte {
 	dst = c.appendWord(dst, l.OriginalCarrier.Name)
 	dst = c.appendWord(dst, l.CurrentCarrier.ID)
 	dst = c.appendWord(dst, l.CurrentCarrier.Name)
-	zones := l.TimeZones[:min(len(l.TimeZones), maxZones)]
-	dst = append(dst, byte(len(zones)))
-	for _, z := range zones {
-		dst = c.appendWord(dst, z)
+	dst = c.appendList(dst, l.TimeZones)
+	if bits&bitMore != 0 {
+		dst = c.appendMore(dst, l)
 	}
 	return dst
 }
 
-const maxZones = 64
+// appendMilli appends t in 6 bytes, to the millisecond, from 1970 on.
+func appendMilli(dst []byte, t time.Time) []byte {
+	var at [8]byte
+	binary.BigEndian.PutUint64(at[:], uint64(t.UnixMilli()))
+	return append(dst, at[2:]...)
+}
 
 // decode reads what append wrote. The texts of the answer are parts of value.
 func (c *codec) decode(value string) (*Answer, error) {
@@ -96,17 +103,13 @@ func (c *codec) decode(value string) (*Answer, error) {
 		return nil, ErrAnswer
 	}
 	bits := value[1]
-	var ms int64
-	for i := 2; i < 8; i++ {
-		ms = ms<<8 | int64(value[i])
-	}
-	r := reader{words: c.words, rest: value[8:]}
+	r := reader{words: c.words, rest: value[2:]}
 	both := &struct { // one allocation
 		answer Answer
 		lookup results.Lookup
 	}{}
 	a := &both.answer
-	a.Status, a.AnsweredAt, a.Provider = results.StatusOK, time.UnixMilli(ms), r.word()
+	a.Status, a.AnsweredAt, a.Provider = results.StatusOK, r.milli(), r.word()
 	if bits&bitNotFound != 0 {
 		a.Status = results.StatusNotFound
 	}
@@ -119,8 +122,11 @@ func (c *codec) decode(value string) (*Answer, error) {
 			CurrentCarrier:  results.Carrier{ID: r.word(), Name: r.word()},
 			TimeZones:       r.list(),
 		}
+		if bits&bitMore != 0 {
+			r.more(&both.lookup)
+		}
 	}
-	if r.bad || r.rest != "" || bits>>6 != 0 {
+	if r.bad || r.rest != "" || bits>>7 != 0 || bits&(bitLookup|bitMore) == bitMore {
 		return nil, ErrAnswer
 	}
 	return a, nil

@@ -34,6 +34,8 @@ func TestAnswerIsCompact(t *testing.T) {
 	require.Equal(t, &a, got)
 	a.Lookup.TimeZones = []string{"Asia/Shanghai"}
 	require.LessOrEqual(t, len(c.append(nil, &a)), 33)
+	a.Lookup.MCC, a.Lookup.MNC, a.Lookup.Reachable = "460", "03", results.WordYes
+	require.LessOrEqual(t, len(c.append(nil, &a)), 42)
 }
 
 // TestWordsNeverMove: the table is part of what lies in Redis.
@@ -76,6 +78,9 @@ func TestAnswerRoundTrip(t *testing.T) {
 			if zones := rapid.SliceOfN(word, 0, 5).Draw(t, "zones"); len(zones) > 0 {
 				a.Lookup.TimeZones = zones
 			}
+			if rapid.Bool().Draw(t, "more") {
+				drawMore(t, a.Lookup, word, tri)
+			}
 		}
 		got, err := c.decode(string(c.append(nil, &a)))
 		require.NoError(t, err)
@@ -83,11 +88,37 @@ func TestAnswerRoundTrip(t *testing.T) {
 	})
 }
 
+// drawMore draws the facts that few providers know.
+func drawMore(t *rapid.T, l *results.Lookup, word *rapid.Generator[string], tri *rapid.Generator[results.Tri]) {
+	said := rapid.SampledFrom([]results.Word{"", results.WordYes, results.WordNo, results.WordUnknown})
+	at := rapid.Map(rapid.Int64Range(1, 1<<48-1), time.UnixMilli)
+	l.Portable, l.FastPortable = tri.Draw(t, "portable"), tri.Draw(t, "fast")
+	l.Reachable, l.Roaming, l.Ringing, l.Answered = said.Draw(t, "reach"), said.Draw(t, "roam"), said.Draw(t, "ring"), said.Draw(t, "answer")
+	l.NotPortableReason, l.PortedBasis, l.CallResponse = word.Draw(t, "reason"), word.Draw(t, "basis"), word.Draw(t, "call")
+	l.MCC, l.MNC = word.Draw(t, "mcc"), word.Draw(t, "mnc")
+	if rapid.Bool().Draw(t, "dated") {
+		l.PortedAt = at.Draw(t, "ported at")
+	}
+	if !rapid.Bool().Draw(t, "ordered") {
+		return
+	}
+	l.Porting = &results.Porting{OrderID: word.Draw(t, "order"), OrderStatus: word.Draw(t, "status"), ActivationStatus: word.Draw(t, "activation")}
+	if list := rapid.SliceOfN(word, 0, 3).Draw(t, "exceptions"); len(list) > 0 {
+		l.Porting.Exceptions = list
+	}
+	if rapid.Bool().Draw(t, "foc") {
+		l.Porting.FOCAt = at.Draw(t, "foc at")
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	c := newCodec()
 	a := qxtAnswer()
 	f.Add(string(c.append(nil, &a)))
 	a.Lookup.Area, a.Lookup.TimeZones = strings.Repeat("x", 500), []string{"a", "b"}
+	f.Add(string(c.append(nil, &a)))
+	a.Lookup.PortedAt, a.Lookup.MCC = time.UnixMilli(1795287731213), "460"
+	a.Lookup.Porting = &results.Porting{OrderID: "x", FOCAt: time.UnixMilli(1)}
 	f.Add(string(c.append(nil, &a)))
 	f.Add("")
 	f.Add("\x02")

@@ -23,7 +23,22 @@ func knownWords() []string {
 		"China Mobile", "China Unicom", "China Telecom", "China Broadnet",
 		"CN", "US", "HK", "TW", "MO", "GB", "DE", "FR", "IN", "JP", "KR", "SG", "AU", "CA", "BR", "ES", "IT", "MX", "ID", "TH", "VN", "PH", "MY", "RU", "TR",
 		"Asia/Shanghai", "Asia/Hong_Kong", "Asia/Taipei", "Asia/Macau",
+		"460", "00", "01", "03", "11", "15", "derived", "inconsistent",
+		"No coverage", "bell", "music", "busy", "no_response", "power_off",
 	}
+}
+
+// maxList bounds a list of texts.
+const maxList = 64
+
+// appendList appends a count and the texts.
+func (c *codec) appendList(dst []byte, texts []string) []byte {
+	texts = texts[:min(len(texts), maxList)]
+	dst = append(dst, byte(len(texts)))
+	for _, s := range texts {
+		dst = c.appendWord(dst, s)
+	}
+	return dst
 }
 
 // appendWord appends the text s.
@@ -98,8 +113,8 @@ func (r *reader) take(n int) string {
 // list reads several texts; nil if it is empty.
 func (r *reader) list() []string {
 	n := int(r.byte())
-	if n == 0 || n > maxZones {
-		r.bad = r.bad || n > maxZones
+	if n == 0 || n > maxList {
+		r.bad = r.bad || n > maxList
 		return nil
 	}
 	out := make([]string, 0, n)

@@ -17,14 +17,17 @@ import (
 )
 
 // Columns are the columns of a CSV export. They are stable: new ones are added at
-// the end, none is renamed or moved. id is the result's id. valid and ported are
-// true, false or empty; time_zones are separated by blanks; answered_at is RFC
+// the end, none is renamed or moved. id is the result's id. valid, ported and
+// portable are true, false or empty; lists are separated by blanks; times are RFC
 // 3339 in UTC.
 func Columns() []string {
 	return []string{
 		"ref", "number", "e164", "status", "country", "area", "line_type", "valid", "ported",
 		"original_carrier_id", "original_carrier", "current_carrier_id", "current_carrier", "time_zones",
 		"provider", "source", "answered_at", "cost", "currency", "attempts", "error_code", "error_message", "provider_code", "id",
+		"ported_at", "portable", "fast_portable", "not_portable_reason", "mcc", "mnc",
+		"reachable", "roaming", "ringing", "answered", "call_response",
+		"porting_order_id", "porting_order_status", "porting_activation_status", "porting_foc_at", "porting_exceptions",
 	}
 }
 
@@ -140,6 +143,10 @@ func (e *Exporter) writeCSV(p *results.Part, r *results.Result) error {
 	if r.Lookup != nil {
 		l = *r.Lookup
 	}
+	var order results.Porting
+	if l.Porting != nil {
+		order = *l.Porting
+	}
 	var fault results.Error
 	if r.Error != nil {
 		fault = *r.Error
@@ -149,6 +156,9 @@ func (e *Exporter) writeCSV(p *results.Part, r *results.Result) error {
 		l.OriginalCarrier.ID, l.OriginalCarrier.Name, l.CurrentCarrier.ID, l.CurrentCarrier.Name, strings.Join(l.TimeZones, " "),
 		r.Provider, string(r.Source), stamp(r.AnsweredAt), r.Cost.Amount, r.Cost.Currency, attempts(r.Attempts),
 		string(fault.Code), fault.Message, fault.ProviderCode, p.ID(r),
+		stamp(l.PortedAt), tri(l.Portable), tri(l.FastPortable), l.NotPortableReason, l.MCC, l.MNC,
+		string(l.Reachable), string(l.Roaming), string(l.Ringing), string(l.Answered), l.CallResponse,
+		order.OrderID, order.OrderStatus, order.ActivationStatus, stamp(order.FOCAt), strings.Join(order.Exceptions, " "),
 	)
 	for i, cell := range e.row {
 		e.row[i] = sheet.Guard(cell)

@@ -83,7 +83,7 @@ func TestTop(t *testing.T) {
 func TestExport(t *testing.T) {
 	t.Parallel()
 	p := &results.Part{JobID: "j", Results: []results.Result{
-		{Index: 0, Ref: json.RawMessage(`"a\"b"`), Number: "+86 138", E164: "+86138", Status: results.StatusOK, Lookup: &results.Lookup{Country: "CN", Area: "=cmd", Valid: results.Yes, Ported: results.No, TimeZones: []string{"A/B", "C/D"}}},
+		{Index: 0, Ref: json.RawMessage(`"a\"b"`), Number: "+86 138", E164: "+86138", Status: results.StatusOK, Lookup: &results.Lookup{Country: "CN", Area: "=cmd", Valid: results.Yes, Ported: results.No, TimeZones: []string{"A/B", "C/D"}, Portable: results.No, MCC: "460", Reachable: results.WordUnknown, Porting: &results.Porting{OrderID: "o", Exceptions: []string{"X", "Y"}}}},
 		{Index: 7, Ref: json.RawMessage(`42`), Number: "x", Status: results.StatusInvalid, Error: &results.Error{Code: "invalid_number", Message: "m\nn", ProviderCode: "-6"}},
 	}}
 	var b bytes.Buffer
@@ -96,8 +96,8 @@ func TestExport(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]string{
 		Columns(),
-		{`a"b`, "'+86 138", "+86138", "ok", "CN", "'=cmd", "", "true", "false", "", "", "", "", "A/B C/D", "", "", "", "", "", "", "", "", "", "j.0"},
-		{"42", "x", "", "invalid", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "invalid_number", "m\nn", "-6", "j.7"},
+		{`a"b`, "'+86 138", "+86138", "ok", "CN", "'=cmd", "", "true", "false", "", "", "", "", "A/B C/D", "", "", "", "", "", "", "", "", "", "j.0", "", "false", "", "", "460", "", "unknown", "", "", "", "", "o", "", "", "", "X Y"},
+		{"42", "x", "", "invalid", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "invalid_number", "m\nn", "-6", "j.7", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", ""},
 	}, rows)
 	require.EqualValues(t, 1, d.Errors["invalid_number"])
 
