@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -117,27 +116,6 @@ func TestMachineTime(t *testing.T) {
 	require.Equal(t, 1660*time.Millisecond, got)
 	_, err = parseMachineTime("intr 1 2 3")
 	require.Error(t, err)
-}
-
-func TestProcesses(t *testing.T) {
-	t.Parallel()
-	u, err := usageOf(os.Getpid())
-	require.NoError(t, err)
-	require.Greater(t, u.peak, int64(1<<20))
-
-	p, err := start(t.TempDir(), "sleeper", []string{"WORDS=last words"}, "/bin/sh", "-c", "echo $WORDS; exec sleep 60")
-	require.NoError(t, err)
-	require.Eventually(t, func() bool { return p.lastWords() == "last words" }, 10*time.Second, 5*time.Millisecond)
-	require.NoError(t, p.stop())
-	require.NoError(t, p.stop(), "a second stop finds it gone")
-
-	p, err = start(t.TempDir(), "failing", nil, "/bin/sh", "-c", "echo no such port; exit 3")
-	require.NoError(t, err)
-	port, err := freePort(t.Context())
-	require.NoError(t, err)
-	err = p.answering(t.Context(), loopback+strconv.Itoa(port))
-	require.ErrorContains(t, err, "no such port")
-	require.ErrorContains(t, err, "exit status 3")
 }
 
 func TestReport(t *testing.T) {

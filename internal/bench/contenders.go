@@ -13,6 +13,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/lookupq/lookupq/internal/procs"
 	"github.com/lookupq/lookupq/internal/worker"
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/catalog"
@@ -22,12 +23,12 @@ import (
 // product is the worker as it is shipped, with default settings but for the key:
 // its rate is so high that only the concurrency counts.
 func product() contender {
-	return contender{name: "worker", redis: true, start: func(ctx context.Context, t *tools, r *rig, _ load) (*proc, string, error) {
+	return contender{name: "worker", redis: true, start: func(ctx context.Context, t *tools, r *rig, _ load) (*procs.Proc, string, error) {
 		config, addr, err := configure(ctx, r)
 		if err != nil {
 			return nil, "", err
 		}
-		p, err := start(r.dir, "worker", []string{gcTrace}, t.worker, "run", "--config", config)
+		p, err := procs.Start(r.dir, "worker", []string{gcTrace}, t.worker, "run", "--config", config)
 		return up(ctx, p, addr, err)
 	}}
 }
@@ -37,39 +38,39 @@ const gcPercent = 250
 
 // profiled is the same worker inside this program, which writes profiles of it to dir.
 func profiled(dir, name string) contender {
-	return contender{name: "profiled", redis: true, start: func(ctx context.Context, t *tools, r *rig, _ load) (*proc, string, error) {
+	return contender{name: "profiled", redis: true, start: func(ctx context.Context, t *tools, r *rig, _ load) (*procs.Proc, string, error) {
 		config, addr, err := configure(ctx, r)
 		if err != nil {
 			return nil, "", err
 		}
-		p, err := start(r.dir, "worker", []string{gcTrace}, t.self, "profiled", "--config", config, "--to", filepath.Join(dir, name))
+		p, err := procs.Start(r.dir, "worker", []string{gcTrace}, t.self, "profiled", "--config", config, "--to", filepath.Join(dir, name))
 		return up(ctx, p, addr, err)
 	}}
 }
 
 // yardstick is the minimal worker.
 func yardstick() contender {
-	return contender{name: "minimal", start: func(_ context.Context, t *tools, r *rig, l load) (*proc, string, error) {
-		p, err := start(r.dir, "minimal", []string{gcTrace}, t.self, "minimal",
+	return contender{name: "minimal", start: func(_ context.Context, t *tools, r *rig, l load) (*procs.Proc, string, error) {
+		p, err := procs.Start(r.dir, "minimal", []string{gcTrace}, t.self, "minimal",
 			"--nats", r.natsURL, "--url", r.simURL+simulator.QXTPath, "--key", apiKey, "--total", strconv.Itoa(l.numbers))
 		return p, "", err
 	}}
 }
 
 // up waits until a worker shows its metrics: from then on it claims.
-func up(ctx context.Context, p *proc, addr string, err error) (*proc, string, error) {
+func up(ctx context.Context, p *procs.Proc, addr string, err error) (*procs.Proc, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	if err := p.answering(ctx, addr); err != nil {
-		return nil, "", errors.Join(err, p.stop())
+	if err := p.Answering(ctx, addr); err != nil {
+		return nil, "", errors.Join(err, p.Stop())
 	}
 	return p, "http://" + addr + "/metrics", nil
 }
 
 // configure writes the worker's configuration; addr is where it will serve HTTP.
 func configure(ctx context.Context, r *rig) (path, addr string, err error) {
-	port, err := freePort(ctx)
+	port, err := procs.FreePort(ctx)
 	if err != nil {
 		return "", "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lookupq/lookupq/internal/procs"
 )
 
 // machine describes what the run ran on, in one line.
@@ -67,5 +69,5 @@ func parseMachineTime(line string) (time.Duration, error) {
 		}
 		ticks += n
 	}
-	return time.Duration(ticks) * clockTick, nil
+	return time.Duration(ticks) * procs.ClockTick, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/internal/procs"
 	"github.com/lookupq/lookupq/jobs"
 	"github.com/lookupq/lookupq/providers/simulator"
 )
@@ -34,9 +35,9 @@ const (
 // an earlier one left behind. NATS and the simulator are fresh processes.
 type rig struct {
 	dir   string
-	nats  *proc
+	nats  *procs.Proc
 	redis *redisServer // the run's; nil for who needs none
-	sim   *proc
+	sim   *procs.Proc
 	nc    *nats.Conn
 	js    jetstream.JetStream
 
@@ -80,17 +81,17 @@ func (r *rig) stop() error {
 // startNATS starts nats-server as it is without a configuration: files, synced
 // every two minutes.
 func (r *rig) startNATS(ctx context.Context, t *tools) error {
-	port, err := freePort(ctx)
+	port, err := procs.FreePort(ctx)
 	if err != nil {
 		return err
 	}
 	addr := loopback + strconv.Itoa(port)
-	r.nats, err = start(r.dir, "nats-server", nil, t.natsServer, "-js", "-sd", filepath.Join(r.dir, "nats"), "-a", "127.0.0.1", "-p", strconv.Itoa(port))
+	r.nats, err = procs.Start(r.dir, "nats-server", nil, t.natsServer, "-js", "-sd", filepath.Join(r.dir, "nats"), "-a", "127.0.0.1", "-p", strconv.Itoa(port))
 	if err != nil {
 		return err
 	}
-	r.undo = append(r.undo, r.nats.stop)
-	if err := r.nats.answering(ctx, addr); err != nil {
+	r.undo = append(r.undo, r.nats.Stop)
+	if err := r.nats.Answering(ctx, addr); err != nil {
 		return err
 	}
 	r.natsURL = "nats://" + addr
@@ -109,7 +110,7 @@ const publishWindow = 4096
 
 // startSimulator starts the upstream; what is above its limits it refuses.
 func (r *rig) startSimulator(ctx context.Context, t *tools, latency time.Duration) error {
-	port, err := freePort(ctx)
+	port, err := procs.FreePort(ctx)
 	if err != nil {
 		return err
 	}
@@ -120,12 +121,12 @@ func (r *rig) startSimulator(ctx context.Context, t *tools, latency time.Duratio
 	if err := os.WriteFile(profile, []byte(text), private); err != nil {
 		return err
 	}
-	if r.sim, err = start(r.dir, "simulator", nil, t.worker, "simulate", "--profile", profile, "--listen", addr); err != nil {
+	if r.sim, err = procs.Start(r.dir, "simulator", nil, t.worker, "simulate", "--profile", profile, "--listen", addr); err != nil {
 		return err
 	}
-	r.undo = append(r.undo, r.sim.stop)
+	r.undo = append(r.undo, r.sim.Stop)
 	r.simURL = "http://" + addr
-	return r.sim.answering(ctx, addr)
+	return r.sim.Answering(ctx, addr)
 }
 
 // ledger asks the simulator what it saw.
@@ -154,7 +155,7 @@ func (r *rig) messages(ctx context.Context, stream string) (uint64, error) {
 
 // pids are the processes of the rig by name.
 func (r *rig) pids() map[string]int {
-	out := map[string]int{"nats": r.nats.pid(), "simulator": r.sim.pid()}
+	out := map[string]int{"nats": r.nats.PID(), "simulator": r.sim.PID()}
 	if r.redis != nil {
 		out["redis"] = r.redis.proc.Pid()
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/internal/procs"
 	"github.com/lookupq/lookupq/providers/simulator"
 )
 
@@ -67,17 +68,17 @@ type contender struct {
 	name  string
 	redis bool // needs one
 	// start starts it. metrics is where it tells of itself, "" if nowhere.
-	start func(ctx context.Context, t *tools, r *rig, l load) (p *proc, metrics string, err error)
+	start func(ctx context.Context, t *tools, r *rig, l load) (p *procs.Proc, metrics string, err error)
 }
 
 // meter reads everything twice: when the contender is up, and when it is done.
 type meter struct {
 	r       *rig
-	p       *proc
+	p       *procs.Proc
 	metrics string
 	at      time.Time
 	machine time.Duration
-	used    map[string]usage
+	used    map[string]procs.Usage
 	counted metrics
 	logSize int64
 }
@@ -89,11 +90,11 @@ func (m *meter) read(ctx context.Context) error {
 	if m.machine, err = machineTime(); err != nil {
 		return err
 	}
-	m.used = map[string]usage{}
+	m.used = map[string]procs.Usage{}
 	pids := m.r.pids()
-	pids["worker"], pids["bench"] = m.p.pid(), os.Getpid()
+	pids["worker"], pids["bench"] = m.p.PID(), os.Getpid()
 	for name, pid := range pids {
-		u, err := usageOf(pid)
+		u, err := procs.UsageOf(pid)
 		if err != nil && name == "worker" {
 			continue // the minimal worker may be gone: its last state was read before
 		}
@@ -102,7 +103,7 @@ func (m *meter) read(ctx context.Context) error {
 		}
 		m.used[name] = u
 	}
-	if info, err := os.Stat(m.p.log); err == nil {
+	if info, err := os.Stat(m.p.Log); err == nil {
 		m.logSize = info.Size()
 	}
 	if m.metrics == "" {
@@ -133,10 +134,10 @@ func (b *bench) round(ctx context.Context, sc *scenario, c contender, n int) (_ 
 	if err != nil {
 		return outcome{}, err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer func() { err = errors.Join(err, p.Stop()) }()
 	o, err := measure(ctx, r, &meter{r: r, p: p, metrics: page}, sc)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w; %s said: %s", err, c.name, p.lastWords())
+		err = fmt.Errorf("%w; %s said: %s", err, c.name, p.LastWords())
 	}
 	return o, err
 }
@@ -167,14 +168,14 @@ func measure(ctx context.Context, r *rig, before *meter, sc *scenario) (outcome,
 	}
 	var ours time.Duration
 	for name, u := range after.used {
-		o.cpu[name] = u.cpu - before.used[name].cpu
+		o.cpu[name] = u.CPU - before.used[name].CPU
 		ours += o.cpu[name]
 	}
-	o.peak = after.used["worker"].peak
+	o.peak = after.used["worker"].Peak
 	wall := after.at.Sub(before.at) * time.Duration(runtime.NumCPU())
 	o.foreign = max(0, float64(after.machine-before.machine-ours)/float64(wall))
 	o.idle = max(0, 1-float64(after.machine-before.machine)/float64(wall))
-	if o.gc, err = gcTime(before.p.log, before.logSize, after.logSize); err != nil {
+	if o.gc, err = gcTime(before.p.Log, before.logSize, after.logSize); err != nil {
 		return outcome{}, err
 	}
 	if before.metrics != "" {
@@ -207,11 +208,11 @@ func verify(ctx context.Context, r *rig, o *outcome, after *meter) error {
 // shortly before.
 type ending struct {
 	at     time.Time
-	worker usage
+	worker procs.Usage
 }
 
 // drained waits until no job is left.
-func drained(ctx context.Context, r *rig, p *proc, sc *scenario) (ending, error) {
+func drained(ctx context.Context, r *rig, p *procs.Proc, sc *scenario) (ending, error) {
 	patience := 2*time.Minute + 4*ideal(sc.load, sc.latency)
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("jobs are left after %s", patience))
 	defer cancel()
@@ -219,10 +220,10 @@ func drained(ctx context.Context, r *rig, p *proc, sc *scenario) (ending, error)
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	var e ending
-	gone := p.done
+	gone := p.Done()
 	var grace <-chan time.Time
 	for {
-		if u, err := usageOf(p.pid()); err == nil {
+		if u, err := procs.UsageOf(p.PID()); err == nil {
 			e.worker = u
 		}
 		left, err := r.left(ctx)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lookupq/lookupq/internal/embedded/redisproc"
+	"github.com/lookupq/lookupq/internal/procs"
 )
 
 type runCmd struct {
@@ -144,10 +145,10 @@ func (b *bench) startRedis(ctx context.Context) error {
 func (b *bench) build(ctx context.Context) (err error) {
 	b.tools = &tools{}
 	b.say("building nats-server and worker")
-	if b.tools.natsServer, err = build(ctx, b.dir, "github.com/nats-io/nats-server/v2"); err != nil {
+	if b.tools.natsServer, err = procs.Build(ctx, b.dir, "github.com/nats-io/nats-server/v2"); err != nil {
 		return err
 	}
-	if b.tools.worker, err = build(ctx, b.dir, "github.com/lookupq/lookupq/cmd/worker"); err != nil {
+	if b.tools.worker, err = procs.Build(ctx, b.dir, "github.com/lookupq/lookupq/cmd/worker"); err != nil {
 		return err
 	}
 	b.tools.self, err = os.Executable()

@@ -1,4 +1,7 @@
-package main
+// Package procs runs programs of this module as processes of their own, for what
+// measures and shows them whole (internal/bench, internal/tour). Whoever starts a
+// process stops it. Linux only.
+package procs
 
 import (
 	"context"
@@ -14,24 +17,24 @@ import (
 	"time"
 )
 
-// proc is one process of a round: a server, a worker or the simulator. Whoever
+// Proc is one process: a server, a worker or the simulator. Whoever
 // starts it stops it.
-type proc struct {
+type Proc struct {
 	name string
 	cmd  *exec.Cmd
-	log  string        // path of its output
+	Log  string        // path of its output
 	done chan struct{} // closed when the process is gone and reaped
 	err  error         // why it ended; read after done
 }
 
-// start runs a program with its output in dir/name.log and env added to ours.
-func start(dir, name string, env []string, path string, args ...string) (*proc, error) {
-	p := &proc{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
-	log, err := os.Create(p.log)
+// Start runs a program with its output in dir/name.log and env added to ours.
+func Start(dir, name string, env []string, path string, args ...string) (*Proc, error) {
+	p := &Proc{name: name, Log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
+	log, err := os.Create(p.Log)
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(path, args...) //nolint:gosec,noctx // programs built by this benchmark; ended by stop
+	p.cmd = exec.Command(path, args...) //nolint:gosec,noctx // programs built by this benchmark; ended by Stop
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.Env = append(os.Environ(), env...)
 	// A group of its own: Ctrl-C reaches the benchmark alone, which ends its children in order.
@@ -48,10 +51,14 @@ func start(dir, name string, env []string, path string, args ...string) (*proc, 
 	return p, nil
 }
 
-func (p *proc) pid() int { return p.cmd.Process.Pid }
+// Done is closed when the process is gone.
+func (p *Proc) Done() <-chan struct{} { return p.done }
 
-// stop ends the process by SIGTERM, by SIGKILL after ten seconds, and waits for it.
-func (p *proc) stop() error {
+// PID is the process id.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
+
+// Stop ends the process by SIGTERM, by SIGKILL after ten seconds, and waits for it.
+func (p *Proc) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("%s: %w", p.name, err)
 	}
@@ -68,9 +75,9 @@ func (p *proc) stop() error {
 	return fmt.Errorf("%s: killed, it did not stop within %s", p.name, patience)
 }
 
-// lastWords are the last lines of the process' output, for an error message.
-func (p *proc) lastWords() string {
-	text, err := os.ReadFile(p.log)
+// LastWords are the last lines of the process' output, for an error message.
+func (p *Proc) LastWords() string {
+	text, err := os.ReadFile(p.Log)
 	if err != nil {
 		return err.Error()
 	}
@@ -81,39 +88,39 @@ func (p *proc) lastWords() string {
 	return strings.TrimSpace(string(text))
 }
 
-// usage is what a process has cost so far.
-type usage struct {
-	cpu  time.Duration
-	peak int64 // bytes of resident memory, the highest so far
+// Usage is what a process has cost so far.
+type Usage struct {
+	CPU  time.Duration
+	Peak int64 // bytes of resident memory, the highest so far
 }
 
-// clockTick is USER_HZ, which Linux fixes at 100 for user space.
-const clockTick = 10 * time.Millisecond
+// ClockTick is USER_HZ, which Linux fixes at 100 for user space.
+const ClockTick = 10 * time.Millisecond
 
-// usageOf reads what the process has cost, with the children it has waited for:
+// UsageOf reads what the process has cost, with the children it has waited for:
 // Redis rewrites its file in one.
-func usageOf(pid int) (usage, error) {
+func UsageOf(pid int) (Usage, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	stat, err := os.ReadFile(dir + "/stat") //nolint:gosec // the kernel's file of our own child
 	if err != nil {
-		return usage{}, err
+		return Usage{}, err
 	}
 	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
 	const utime, cstime = 11, 14                  // counted from the field behind the name
 	fields := strings.Fields(rest)
 	if len(fields) <= cstime {
-		return usage{}, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
+		return Usage{}, fmt.Errorf("%s/stat has %d fields", dir, len(fields))
 	}
 	var ticks int64
 	for _, f := range fields[utime : cstime+1] {
 		n, err := strconv.ParseInt(f, 10, 64)
 		if err != nil {
-			return usage{}, err
+			return Usage{}, err
 		}
 		ticks += n
 	}
 	peak, err := peakOf(dir)
-	return usage{cpu: time.Duration(ticks) * clockTick, peak: peak}, err
+	return Usage{CPU: time.Duration(ticks) * ClockTick, Peak: peak}, err
 }
 
 // peakOf reads VmHWM.
@@ -131,8 +138,8 @@ func peakOf(dir string) (int64, error) {
 	return 0, fmt.Errorf("%s/status has no VmHWM", dir)
 }
 
-// freePort asks the kernel for a port that nobody listens on.
-func freePort(ctx context.Context) (int, error) {
+// FreePort asks the kernel for a port that nobody listens on.
+func FreePort(ctx context.Context) (int, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -145,8 +152,8 @@ func freePort(ctx context.Context) (int, error) {
 	return addr.Port, l.Close()
 }
 
-// answering waits until p listens on addr.
-func (p *proc) answering(ctx context.Context, addr string) error {
+// Answering waits until p listens on addr.
+func (p *Proc) Answering(ctx context.Context, addr string) error {
 	const patience = 20 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -162,15 +169,15 @@ func (p *proc) answering(ctx context.Context, addr string) error {
 		select {
 		case <-tick.C:
 		case <-p.done:
-			return fmt.Errorf("%s ended at start (%w): %s", p.name, p.err, p.lastWords())
+			return fmt.Errorf("%s ended at start (%w): %s", p.name, p.err, p.LastWords())
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer on %s: %w", p.name, addr, err)
 		}
 	}
 }
 
-// build compiles a package of this module, or one it depends on, into dir.
-func build(ctx context.Context, dir, pkg string) (string, error) {
+// Build compiles a package of this module, or one it depends on, into dir.
+func Build(ctx context.Context, dir, pkg string) (string, error) {
 	out := filepath.Join(dir, filepath.Base(strings.TrimSuffix(pkg, "/v2")))
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg) //nolint:gosec // constant package paths
 	if text, err := cmd.CombinedOutput(); err != nil {
