@@ -19,6 +19,10 @@ help: ## Show this help
 demo: build ## Look up 11,000 phone numbers from 243 countries, here and now, with no account anywhere
 	@deploy/demo/demo.sh
 
+.PHONY: tour
+tour: ## Look up 10,000 numbers on each route of every simulated upstream, and check each result (TOURFLAGS=--help)
+	go run ./internal/e2e/tour $(TOURFLAGS)
+
 .PHONY: test
 test: ## Run every test with the race detector, in random order; installs a Redis server if it may
 	@.ci/test

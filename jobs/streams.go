@@ -136,9 +136,11 @@ func streamConfigs(n names.Names) []jetstream.StreamConfig {
 func bucketConfigs(n names.Names) []jetstream.StreamConfig {
 	workers := bucketConfig(n.WorkersBucket(), "live workers and the routes they serve", 1)
 	workers.AllowMsgTTL, workers.SubjectDeleteMarkerTTL = true, markerTTL
+	tickets := bucketConfig(n.TicketsBucket(), "tickets of deferred providers", 1)
+	tickets.AllowMsgTTL = true // each ticket and receipt says how long it may stay
 	return []jetstream.StreamConfig{
 		bucketConfig(n.CampaignsBucket(), "campaigns", history),
-		bucketConfig(n.TicketsBucket(), "tickets of deferred providers", 1),
+		tickets,
 		workers,
 	}
 }

@@ -59,6 +59,7 @@ type Registry struct {
 type liveWorkers struct {
 	workers []Worker // by ID, this one among them
 	routes  map[string]bool
+	ids     map[string]bool
 }
 
 // NewRegistry makes a Registry that knows only this worker until Run.
@@ -108,6 +109,10 @@ func (r *Registry) Live() []Worker { return r.live.Load().workers }
 // Serves reports whether a live worker serves route. It is cheap; any goroutine
 // may call it.
 func (r *Registry) Serves(route string) bool { return r.live.Load().routes[route] }
+
+// Alive reports whether the worker called id has announced itself lately. Cheap,
+// in parallel.
+func (r *Registry) Alive(id string) bool { return r.live.Load().ids[id] }
 
 // HashKey returns the secret with which the workers hash numbers for Redis. The
 // first that asks creates it; it stays the same for as long as the bucket does.
@@ -198,8 +203,9 @@ func (r *Registry) learn(workers []Worker) {
 	workers = slices.DeleteFunc(workers, func(w Worker) bool { return w.ID == self })
 	workers = append(workers, r.cfg.Self)
 	slices.SortFunc(workers, func(a, b Worker) int { return cmp.Compare(a.ID, b.ID) })
-	live := &liveWorkers{workers: workers, routes: make(map[string]bool)}
+	live := &liveWorkers{workers: workers, routes: make(map[string]bool), ids: make(map[string]bool, len(workers))}
 	for _, w := range workers {
+		live.ids[w.ID] = true
 		for _, route := range w.Routes {
 			live.routes[route] = true
 		}

@@ -45,15 +45,20 @@ type Fetch struct {
 	SubmittedAt time.Time
 	// Page counts from 1.
 	Page int
+	// Cursor is the Next of the page before, "" for the first page.
+	Cursor string
 }
 
 // Page is what a Fetch brought.
 type Page struct {
 	// Entries are the answers of single numbers, each in the form that Receipt reads.
 	Entries [][]byte
-	// More says that there is another page.
+	// More says that there is another page. Next is what to ask for it with; it is
+	// good for this round of pages only and never stored.
 	More bool
+	Next string
 	// Known says that the upstream knows the ticket, also if no number is answered.
+	// A ticket is known if any page of a round says so.
 	Known   bool
 	Failure *Failure
 }

@@ -25,6 +25,7 @@ const (
 
 type cli struct {
 	Run      runCmd           `cmd:"" help:"Claim jobs, look numbers up, publish the answers, until SIGTERM."`
+	Check    checkCmd         `cmd:"" help:"Validate the configuration, reach NATS, Redis and every provider key, print what was found."`
 	Simulate simulateCmd      `cmd:"" help:"Serve the upstreams' wire protocols on loopback, to try a worker without paying."`
 	Version  kong.VersionFlag `help:"Print the version and exit."`
 }

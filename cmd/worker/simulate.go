@@ -25,15 +25,21 @@ func (c *simulateCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	say(e.stdout, "simulator: qxt at %s%s (base_url of the provider)\nsimulator: GET %s/sim/ledger tells what was asked\n",
-		s.URL(), simulator.QXTPath, s.URL())
+	for _, u := range simulator.Upstreams() {
+		say(e.stdout, "simulator: %-9s base_url: %q\n", u, s.BaseURL(u))
+	}
+	say(e.stdout, "simulator: GET %s/sim/ledger tells what was asked\n", s.URL())
 	<-ctx.Done()
 	const grace = 5 * time.Second
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	err = s.Close(stop)
-	sum := s.Ledger().Summary()
-	say(e.stdout, "simulator: %d calls, %d refused, %d failed; %d numbers, %d distinct, %d asked again\n",
-		sum.Calls, sum.Refused, sum.Failed, sum.Numbers, sum.Distinct, sum.AskedTwice)
+	for _, u := range simulator.Upstreams() {
+		sum := s.LedgerOf(u).Summary()
+		if sum.Calls+sum.Refused > 0 {
+			say(e.stdout, "simulator: %s: %d calls, %d refused, %d failed; %d numbers, %d distinct, %d asked again\n",
+				u, sum.Calls, sum.Refused, sum.Failed, sum.Numbers, sum.Distinct, sum.AskedTwice)
+		}
+	}
 	return err
 }

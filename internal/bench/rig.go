@@ -132,7 +132,7 @@ func (r *rig) startSimulator(ctx context.Context, t *tools, latency time.Duratio
 // ledger asks the simulator what it saw.
 func (r *rig) ledger(ctx context.Context) (simulator.Summary, error) {
 	var s simulator.Summary
-	text, err := get(ctx, r.simURL+"/sim/ledger")
+	text, err := get(ctx, r.simURL+"/sim/ledger?upstream=qxt")
 	if err != nil {
 		return s, err
 	}

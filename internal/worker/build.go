@@ -58,7 +58,7 @@ func (w *Worker) openNATS(ctx context.Context) error {
 }
 
 // connect dials NATS for good: what breaks later is mended by reconnecting.
-func connect(addr string, cfg NATSConfig, log zerolog.Logger) (*nats.Conn, error) {
+func connect(addr string, cfg NATSConfig, log zerolog.Logger, more ...nats.Option) (*nats.Conn, error) {
 	opts := []nats.Option{
 		nats.Name("lookupq worker"),
 		nats.MaxReconnects(-1),
@@ -81,7 +81,7 @@ func connect(addr string, cfg NATSConfig, log zerolog.Logger) (*nats.Conn, error
 	if cfg.TLS.Cert != "" {
 		opts = append(opts, nats.ClientCert(cfg.TLS.Cert, cfg.TLS.Key))
 	}
-	return nats.Connect(addr, opts...)
+	return nats.Connect(addr, append(opts, more...)...)
 }
 
 // openRedis connects to the configured Redis, or starts one with --embedded.
@@ -190,16 +190,29 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 		permits = poolPermits{prov.pool, w.pipeline.sure}
 		prov.share = prov.pool.Share
 	}
+	packed := impl
+	var parked func(ticket string, numbers []string)
+	if deferred, ok := impl.(providers.Deferred); ok {
+		if prov.desk, err = w.openDesk(name, pc, deferred); err != nil {
+			return nil, err
+		}
+		permits = deskPermits{permits, prov.desk, w.nc.IsConnected}
+		packed, parked = prov.desk.Provider(), prov.desk.Parked
+	}
 	for _, k := range pc.Keys {
 		prov.prices[k.Name] = k.Price
 	}
 	prov.loop = batch.NewLoop(batch.Config[waiter]{
-		Name: name, Provider: impl, Permits: permits, MaxBatch: pc.Batch, Timeout: pc.Timeout,
+		Name: name, Provider: packed, Permits: permits, MaxBatch: pc.Batch, Timeout: pc.Timeout,
 		Linger: w.linger(name), Retry: batch.RetryConfig(w.cfg.Retry), Log: w.log,
 		Live:     live,
 		Answered: func(as []batch.Answered[waiter]) { w.pipeline.answered(prov, as) },
 		Called:   func(c batch.Call) { w.called(prov, c) },
+		Parked:   parked, ShareGroups: prov.desk != nil,
 	})
+	if prov.desk != nil {
+		prov.desk.Bind(prov.loop.Deliver)
+	}
 	return prov, nil
 }
 
@@ -211,7 +224,7 @@ func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
 	for _, k := range pc.Keys {
 		cfg.Keys = append(cfg.Keys, keys.KeyConfig{
 			Key:    providers.Key{Name: k.Name, Secret: k.Secret},
-			Limits: limits(k.Concurrency, k.Rate, k.NumberRate),
+			Limits: limits(k.Concurrency, k.Rate, k.NumberRate), LowBalance: k.LowBalance,
 		})
 	}
 	pool, err := keys.NewPool(w.rdb, cfg)

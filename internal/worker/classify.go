@@ -38,14 +38,18 @@ func (p *pipeline) classify(prov *provider, as []batch.Answered[waiter]) (outs [
 		if a.Verdict == batch.Dropped {
 			continue
 		}
-		if a.Verdict == batch.NextProvider || p.failsOver(a) {
+		r := resultOf(prov, a)
+		if wants := p.failsOver(a); wants || a.Verdict == batch.NextProvider {
 			ask, ended := p.place(waiter{a.Waiter.job, a.Waiter.item, a.Waiter.step + 1}, a.Failure)
 			if ended == nil {
 				next = append(next, ask)
+				if wants {
+					a.Waiter.job.setAside(a.Waiter.item, &r)
+				}
 				continue
 			}
 		}
-		r := resultOf(prov, a)
+		r = a.Waiter.job.withAside(r)
 		w.write(a.Waiter.job, &r)
 		if e, ok := p.cacheable(prov, a, &r); ok {
 			keep = append(keep, e)

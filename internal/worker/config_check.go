@@ -58,6 +58,7 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) prov
 		r.wrong(path+".batch", "is %d, above %d, the documented maximum of %s: lower it", p.Batch, limits.MaxBatch, p.Type)
 	}
 	checkKeys(r, path, p, limits.Keyless)
+	checkBalances(r, path, p, built)
 	c.Providers[name] = withDefaults(p, limits)
 	return built
 }

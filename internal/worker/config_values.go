@@ -122,6 +122,17 @@ func parsePrice(s string) (providers.Cost, error) {
 	return providers.Cost{Amount: m[1], Currency: m[2]}, nil
 }
 
+// amountForm is a plain decimal number.
+var amountForm = regexp.MustCompile(`^\d{1,12}(?:\.\d{1,6})?$`)
+
+// parseAmount reads an amount of whatever an upstream counts a balance in.
+func parseAmount(s string) (float64, error) {
+	if !amountForm.MatchString(s) {
+		return 0, fmt.Errorf("must be a number like 1000 or 12.50, in the unit of the provider's balance, not %q", s)
+	}
+	return strconv.ParseFloat(s, 64)
+}
+
 // region reads an ISO 3166-1 code that phone numbers can be resolved in.
 func region(dst *string) func(string) error {
 	return parsed(dst, func(s string) (string, error) {

@@ -15,6 +15,7 @@ type provider struct {
 	name    string
 	cfg     Provider
 	impl    providers.Provider
+	desk    *desk      // nil for one that answers at once
 	pool    *keys.Pool // nil for one without keys
 	loop    *batch.Loop[waiter]
 	prices  map[string]providers.Cost // by key

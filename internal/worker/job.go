@@ -46,17 +46,18 @@ type job struct {
 	slot   *journal.Slot
 
 	mu      sync.Mutex
-	open    int               // items without an outcome
-	pending []results.Settled // outcomes in no part yet
-	saved   int               // how many of pending the journal has
-	oldest  time.Time         // when the first of pending came
-	force   bool              // cut a part although it is not full
-	touched bool              // in its scribe's list
-	all     []results.Settled // outcomes of this claim, until the job ends, for a Redis that loses them
-	cuts    []journal.Part    // parts cut
-	parts   int               // parts cut and not yet confirmed stored
-	gone    bool              // another worker owns it, or it is handed back: touch nothing
-	ended   bool              // every part is stored; done mark and ack are due
+	open    int                      // items without an outcome
+	pending []results.Settled        // outcomes in no part yet
+	saved   int                      // how many of pending the journal has
+	oldest  time.Time                // when the first of pending came
+	force   bool                     // cut a part although it is not full
+	touched bool                     // in its scribe's list
+	all     []results.Settled        // outcomes of this claim, until the job ends, for a Redis that loses them
+	cuts    []journal.Part           // parts cut
+	parts   int                      // parts cut and not yet confirmed stored
+	aside   map[int32]results.Result // not_found of items that another provider is asked for
+	gone    bool                     // another worker owns it, or it is handed back: touch nothing
+	ended   bool                     // every part is stored; done mark and ack are due
 }
 
 // items is how many numbers the job asks for.

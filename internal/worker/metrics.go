@@ -2,6 +2,7 @@ package worker
 
 import (
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,11 +29,15 @@ type Metrics struct {
 	keys labelSet
 
 	jobsClaimed, jobsDead, items, calls, numbers, numberFailures, surplus *prometheus.CounterVec
-	permitWaits, permitWaitSeconds                                        *prometheus.CounterVec
+	permitWaits, permitWaitSeconds, balanceReads                          *prometheus.CounterVec
+	keyBalance                                                            *prometheus.GaugeVec
 	callSeconds, batchFill                                                *prometheus.HistogramVec
 	jobsSettled, parts, journalRefused, journalLost                       prometheus.Counter
 	settleSeconds                                                         prometheus.Histogram
 }
+
+// unitLabel is what the unit of a balance may look like: currencies, "lookups".
+var unitLabel = regexp.MustCompile(`^[A-Za-z]{1,16}$`)
 
 // labelSet are the values a label may take.
 type labelSet map[string]bool
@@ -62,7 +67,7 @@ func NewMetrics(c *Config, version string) *Metrics {
 	m.registry.MustRegister(
 		m.jobsClaimed, m.jobsDead, m.jobsSettled, m.items, m.parts,
 		m.calls, m.numbers, m.numberFailures, m.surplus, m.callSeconds, m.batchFill,
-		m.permitWaits, m.permitWaitSeconds, m.settleSeconds, m.journalRefused, m.journalLost,
+		m.permitWaits, m.permitWaitSeconds, m.balanceReads, m.keyBalance, m.settleSeconds, m.journalRefused, m.journalLost,
 	)
 	own := prometheus.WrapRegistererWithPrefix(metricPrefix, m.registry)
 	own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -82,6 +87,10 @@ func (m *Metrics) buildCounters() {
 	m.surplus = counterVec("surplus_entries_total", "Entries of replies that answer no number of the call; what is extra or duplicate.", "provider", "what")
 	m.permitWaits = counterVec("permit_waits_total", "Times a full batch had to wait for a permit.", "provider", "reason")
 	m.permitWaitSeconds = counterVec("permit_wait_seconds_total", "Time that batches waited for permits.", "provider", "reason")
+	m.balanceReads = counterVec("balance_reads_total", "Balances read by this worker; kind is ok or why it failed.", "provider", "key", "kind")
+	m.keyBalance = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: metricPrefix + "key_balance", Help: "What a key had left when a worker of the fleet last asked.",
+	}, []string{"provider", "key", "unit"})
 	m.journalRefused = counter("journal_refused_total", "Journal writes refused because another worker owns the job by now.")
 	m.journalLost = counter("journal_lost_total", "Journal entries that Redis had lost, written again.")
 }
@@ -143,11 +152,7 @@ type CallDone struct {
 
 // Called counts a finished call.
 func (m *Metrics) Called(c CallDone) {
-	p := m.keys.bound(c.Provider)
-	key := otherLabel
-	if m.keys[c.Provider+"."+c.Key] {
-		key = c.Key
-	}
+	p, key := m.keyLabels(c.Provider, c.Key)
 	m.calls.WithLabelValues(p, key, c.Kind).Inc()
 	m.numbers.WithLabelValues(p).Add(float64(c.Numbers))
 	m.callSeconds.WithLabelValues(p).Observe(c.Took.Seconds())
@@ -174,6 +179,36 @@ func (m *Metrics) PermitWaited(provider, reason string, d time.Duration) {
 	p := m.keys.bound(provider)
 	m.permitWaits.WithLabelValues(p, reason).Inc()
 	m.permitWaitSeconds.WithLabelValues(p, reason).Add(d.Seconds())
+}
+
+// KeyBalance shows what a key has left. unit is the upstream's.
+func (m *Metrics) KeyBalance(provider, key, unit string, amount float64) {
+	p, k := m.keyLabels(provider, key)
+	if !unitLabel.MatchString(unit) {
+		unit = otherLabel
+	}
+	m.keyBalance.WithLabelValues(p, k, unit).Set(amount)
+}
+
+// ForgetBalance takes what a key had left out of the metrics: its unit has changed,
+// or it is not known any more.
+func (m *Metrics) ForgetBalance(provider, key string) {
+	p, k := m.keyLabels(provider, key)
+	m.keyBalance.DeletePartialMatch(prometheus.Labels{"provider": p, "key": k})
+}
+
+// BalanceRead counts one reading of a key's balance. kind is ok, or a failure kind.
+func (m *Metrics) BalanceRead(provider, key, kind string) {
+	p, k := m.keyLabels(provider, key)
+	m.balanceReads.WithLabelValues(p, k, kind).Inc()
+}
+
+// keyLabels are the labels of a key, "other" for one that is not configured.
+func (m *Metrics) keyLabels(provider, key string) (providerLabel, keyLabel string) {
+	if m.keys[provider+"."+key] {
+		return provider, key
+	}
+	return m.keys.bound(provider), otherLabel
 }
 
 // Settled observes the time from an answer to its items being stored.

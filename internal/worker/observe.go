@@ -159,6 +159,12 @@ func (p *provider) keyStatus(k keys.KeyStatus) KeyStatus {
 			out.Rate = c.Rate
 		}
 	}
+	if b := k.Balance; b != nil {
+		at := b.At.UTC().Truncate(time.Second)
+		out.Balance, out.BalanceAt = balanceText(b.Balance), &at
+		low := p.pool.LowBalance(k.Name)
+		out.LowBalance = low > 0 && b.Amount < low
+	}
 	return out
 }
 

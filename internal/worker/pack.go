@@ -153,8 +153,10 @@ func (p *pipeline) answerKnown(ctx context.Context, ask []asking) ([]settled, []
 	return w.outs, rest
 }
 
-// pack gives items to the packers of their providers.
-func (p *pipeline) pack(ask []asking) {
+// pack gives items to the packers of their providers. Where ctx ends before it is
+// known that an item is not under a ticket already, the item is left out: its job
+// is handed back.
+func (p *pipeline) pack(ctx context.Context, ask []asking) {
 	for start := 0; start < len(ask); {
 		prov := ask[start].provider()
 		end := start + 1
@@ -165,7 +167,9 @@ func (p *pipeline) pack(ask []asking) {
 		for i := range items {
 			items[i] = ask[start+i].packed()
 		}
-		prov.loop.Add(items)
+		if prov.desk == nil || p.attach(ctx, prov.desk, ask[start:end], items) {
+			prov.loop.Add(items)
+		}
 		start = end
 	}
 }

@@ -37,16 +37,30 @@ func (p poolPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
 // not work are a reason to ask another provider; a Redis that is away is none.
 func waitError(w *keys.WaitError) *batch.WaitError {
 	out := &batch.WaitError{After: w.After, Reason: string(w.Reason)}
+	if w.Cause != "" {
+		out.Reason += " (" + w.Cause + ")"
+	}
 	switch w.Reason {
 	case keys.WaitPaused:
-		out.Stop, out.Fault = true, &providers.Failure{Kind: providers.KindThrottled, Message: "every key is paused"}
+		out.Stop, out.Fault = true, &providers.Failure{Kind: kindOf(w.Cause, providers.KindThrottled), Message: "every key is paused"}
 	case keys.WaitQuarantined, keys.WaitNoKey:
-		out.Stop, out.Fault = true, &providers.Failure{Kind: providers.KindUnauthorized, Message: "no key can be used"}
+		out.Stop, out.Fault = true, &providers.Failure{Kind: kindOf(w.Cause, providers.KindUnauthorized), Message: "no key can be used"}
 	case keys.WaitGuard, keys.WaitRedisAway:
 		out.Stop = true
 	case keys.WaitConcurrency, keys.WaitRate, keys.WaitNumberRate:
 	}
 	return out
+}
+
+// kindOf is the failure that keys were taken out of use for, otherwise where they
+// were for different ones.
+func kindOf(cause string, otherwise providers.Kind) providers.Kind {
+	for k := range providers.Kind(providers.Kinds) {
+		if k.String() == cause {
+			return k
+		}
+	}
+	return otherwise
 }
 
 // localPermits bounds the calls of a provider that has no key and pays nothing:

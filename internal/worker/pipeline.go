@@ -125,7 +125,7 @@ func (p *pipeline) take(stopping context.Context, fetched []*job) {
 	outs, ask := p.resolve(owned)
 	known, ask := p.answerKnown(stopping, ask)
 	p.settle(append(outs, known...), nil)
-	p.pack(ask)
+	p.pack(stopping, ask)
 	for _, j := range owned {
 		if j.items() == 0 && j.end() { // dead, and nothing to answer
 			j.scribe.end(j)
@@ -144,7 +144,7 @@ func (p *pipeline) unqueue(fetched []*job) {
 // settling is slow.
 func (p *pipeline) answered(prov *provider, as []batch.Answered[waiter]) {
 	outs, answers, next := p.classify(prov, as)
-	p.pack(next)
+	p.pack(p.work, next)
 	p.settle(outs, answers)
 }
 

@@ -56,7 +56,7 @@ func (p *pipeline) lookUpStored(ctx context.Context, batch []*job) error {
 // doubtful reports whether the result stream may hold more of the job than the
 // journal tells, or a part that the duplicate window has forgotten.
 func (j *job) doubtful(now time.Time) bool {
-	if j.claim.Doubt || j.claim.State != journal.StateNew || j.held.Delivered > 1 {
+	if j.reclaimed() {
 		// Also where the journal knows the job: while Redis was away its last holder
 		// may have published parts that the journal was not told of.
 		return true
@@ -67,6 +67,11 @@ func (j *job) doubtful(now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// reclaimed reports whether the job may have been in work before.
+func (j *job) reclaimed() bool {
+	return j.claim.Doubt || j.claim.State != journal.StateNew || j.held.Delivered > 1
 }
 
 // resume puts a job back to where it was: what is stored is done, what was cut is

@@ -90,8 +90,11 @@ type KeyStatus struct {
 	Rate        float64    `json:"rate"`
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
-	// Balance is what the key had left when it was last asked, with its unit.
-	Balance string `json:"balance,omitempty"`
+	// Balance is what the key had left when a worker last asked, at BalanceAt, with
+	// its unit. LowBalance is true while it is below low_balance.
+	Balance    string     `json:"balance,omitempty"`
+	BalanceAt  *time.Time `json:"balance_at,omitempty"`
+	LowBalance bool       `json:"low_balance,omitempty"`
 }
 
 // CampaignStatus is one campaign with jobs waiting.

@@ -76,6 +76,7 @@ type Worker struct {
 	pipeline  *pipeline
 	metrics   *Metrics
 	http      *HTTPServer
+	public    *HTTPServer // for receipts
 	state     stateWord
 
 	undo []cleanup // taken down in reverse
@@ -103,7 +104,7 @@ func New(ctx context.Context, opt Options) (*Worker, error) {
 	w.state.set("starting")
 	w.metrics = NewMetrics(w.cfg, opt.Version)
 	steps := []func(context.Context) error{
-		w.openNATS, w.openRedis, w.openStreams, w.buildPipeline, w.buildProviders, w.buildClaimer, w.openHTTP,
+		w.openNATS, w.openRedis, w.openStreams, w.buildPipeline, w.buildProviders, w.buildClaimer, w.openHTTP, w.openPublic,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -155,10 +156,18 @@ func (w *Worker) Run(ctx context.Context) error {
 	var background, packers sync.WaitGroup
 	w.pipeline.work = work
 	w.pipeline.start(ctx)
-	failed := make(chan error, 1+len(w.providers))
+	failed := make(chan error, 1+2*len(w.providers))
 	for _, prov := range w.providers {
 		if prov.pool != nil {
 			background.Go(func() { prov.pool.Run(work) })
+			background.Go(func() { w.newKeyWatch(prov).run(work) })
+		}
+		if prov.desk != nil {
+			background.Go(func() {
+				if err := prov.desk.run(work); err != nil {
+					failed <- fmt.Errorf("tickets of %s: %w", prov.name, err)
+				}
+			})
 		}
 		packers.Go(func() {
 			if err := prov.loop.Run(calls); err != nil {

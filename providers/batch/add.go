@@ -7,10 +7,15 @@ import (
 )
 
 // add admits items. Each becomes a unit, joins one, or ends at once: with a
-// recent answer, or handed on while the provider cannot be used.
+// recent answer, or handed on while the provider cannot be used. Those with a
+// ticket only wait for it.
 func (c *core[W]) add(now time.Time, items []Item[W]) {
 	t := c.at(now)
 	for i := range items {
+		if items[i].Ticket != "" {
+			c.attach(&items[i])
+			continue
+		}
 		c.addOne(t, now, &items[i])
 	}
 }
@@ -25,7 +30,7 @@ func (c *core[W]) addOne(t tick, now time.Time, it *Item[W]) {
 		}
 		c.recents.remove(u)
 		c.drop(u)
-		u = nil
+		u = p.find(it.Number.E164, it.ShareGroup)
 	}
 	if f := c.handsOn(t, p); f != nil && !it.Last && (u == nil || u.unsent() || it.NoShare) {
 		c.out = append(c.out, Answered[W]{Waiter: it.Waiter, Verdict: NextProvider, Failure: f})
@@ -36,8 +41,7 @@ func (c *core[W]) addOne(t tick, now time.Time, it *Item[W]) {
 		return
 	}
 	if u != nil {
-		// The call on the wire goes on for those that share it.
-		p.leave(u)
+		// The call on the wire, or its ticket, goes on for those that share it.
 		u.detached = true
 	}
 	u = c.newUnit()
@@ -53,7 +57,7 @@ func (c *core[W]) addOne(t tick, now time.Time, it *Item[W]) {
 }
 
 func waiterOf[W any](it *Item[W]) waiter[W] {
-	w := waiter[W]{w: it.Waiter, raw: it.Raw, last: it.Last}
+	w := waiter[W]{w: it.Waiter, raw: it.Raw, last: it.Last, own: it.NoShare}
 	if !it.Expires.IsZero() {
 		w.expires = it.Expires.UnixNano()
 	}
@@ -62,8 +66,15 @@ func waiterOf[W any](it *Item[W]) waiter[W] {
 
 // join lets it wait for u, which goes up to its priority.
 func (c *core[W]) join(u *unit[W], q *queue[W], it *Item[W]) {
-	u.waiters = append(u.waiters, waiterOf(it))
-	if it.Priority > u.prio {
+	w := waiterOf(it)
+	w.paid = u.state == pending && u.paidElsewhere()
+	u.waiters = append(u.waiters, w)
+	c.urge(u, q)
+}
+
+// urge raises u where q is more urgent.
+func (c *core[W]) urge(u *unit[W], q *queue[W]) {
+	if q.prio > u.prio {
 		c.raise(u, q)
 	}
 }
@@ -82,7 +93,7 @@ func (c *core[W]) raise(u *unit[W], q *queue[W]) {
 	case due:
 		u.in.remove(u)
 		u.part.due[q.prio].pushBack(u)
-	case parked, wired, recent:
+	case parked, wired, pending, recent:
 	}
 	u.prio = q.prio
 }
@@ -124,14 +135,24 @@ func (c *core[W]) queueOf(it *Item[W]) *queue[W] {
 	}
 	p := c.parts[it.Partition]
 	if p == nil {
-		p = &partition[W]{
-			name: it.Partition, options: it.Options, max: c.cfg.maxBatch,
-			units: make(map[string]*unit[W]), at: -1,
-		}
-		c.parts[it.Partition] = p
+		p = c.newPartition(it.Partition, it.Options)
 	}
 	q := c.queueFor(p, it.Priority, it.Tenant, it.Campaign)
 	q.share.account.weight = weight
 	c.hint, c.hinted = q, hinted{partition: it.Partition, tenant: it.Tenant, campaign: it.Campaign}
 	return q
+}
+
+// newPartition makes the partition of that name.
+func (c *core[W]) newPartition(name string, opts providers.Options) *partition[W] {
+	limit := c.cfg.maxBatch
+	if c.cfg.limit != nil {
+		limit = min(max(c.cfg.limit(name), 1), limit)
+	}
+	p := &partition[W]{
+		name: name, options: opts, limit: limit, max: limit,
+		units: make(map[string]*unit[W]), at: -1,
+	}
+	c.parts[name] = p
+	return p
 }

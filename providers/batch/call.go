@@ -68,7 +68,10 @@ func (l *Loop[W]) call(f *flight[W]) error {
 		})
 	}
 	b := f.batch
-	q := providers.Query{Key: f.grant.Key, Numbers: b.numbers, Options: b.part.options, Raw: b.raw}
+	q := providers.Query{
+		Key: f.grant.Key, Numbers: b.numbers, Options: b.part.options, Raw: b.raw,
+		Partition: b.part.name, ShareGroups: b.shares,
+	}
 	f.reply = l.callSafely(ctx, q)
 	failure := f.reply.Failure
 	switch {
@@ -114,24 +117,28 @@ func (l *Loop[W]) judgeKey(f *flight[W]) {
 		l.cfg.Permits.Succeeded(key)
 		return
 	}
-	ctx, cancel := context.WithTimeout(l.callsCtx, storeTimeout)
-	defer cancel()
-	var err error
-	d := l.cfg.Retry.Max
-	switch reason := failure.Kind.String(); actionFor(failure) {
-	case actPauseKey:
-		d = l.faults.pause(time.Now(), key, failure.RetryAfter)
-		err = l.cfg.Permits.Pause(ctx, key, d, reason)
-	case actQuarantineKey:
-		err = l.cfg.Permits.Quarantine(ctx, key, reason)
-	case actNext, actRetry, actBlame, actSplit, actPauseProvider:
-		return
-	}
-	if err != nil {
+	if d, err := l.punish(key, failure); err != nil {
 		f.stall = d
 		l.cfg.Log.Warn().Str("provider", l.cfg.Name).Str("key", key).Err(err).Dur("waits", d).
 			Msg("the key's pause could not be stored; this worker waits by itself")
 	}
+}
+
+// punish pauses or quarantines a key over the whole fleet, if f accuses it. It
+// returns for how long (or how long to wait if that is open), and why it could
+// not be stored.
+func (l *Loop[W]) punish(key string, f *providers.Failure) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(l.callsCtx, storeTimeout)
+	defer cancel()
+	switch reason := f.Kind.String(); actionFor(f) {
+	case actPauseKey:
+		d := l.faults.pause(time.Now(), key, f.RetryAfter)
+		return d, l.cfg.Permits.Pause(ctx, key, d, reason)
+	case actQuarantineKey:
+		return l.cfg.Retry.Max, l.cfg.Permits.Quarantine(ctx, key, reason)
+	case actNext, actRetry, actBlame, actSplit, actPauseProvider:
+	}
+	return 0, nil
 }
 
 // tell reports a call after the core has judged it; the loop is done with f.
@@ -154,7 +161,11 @@ func (l *Loop[W]) tell(f *flight[W]) {
 		Extra: f.reply.Extra, Duplicates: f.reply.Duplicates, Bisect: b.suspect, Probe: b.probe,
 	}
 	for i := range f.reply.Outcomes {
-		if f.reply.Outcomes[i].Kind != providers.Failed {
+		switch f.reply.Outcomes[i].Kind {
+		case providers.Failed:
+		case providers.Pending:
+			c.Pending++
+		case providers.Found, providers.NotFound, providers.Invalid:
 			c.Answered++
 		}
 	}

@@ -40,6 +40,13 @@ type Config[W any] struct {
 	Answered func([]Answered[W])
 	// SettleAhead defaults to 8 full batches, at least 512 numbers.
 	SettleAhead int
+	// ShareGroups fills Query.ShareGroups, for a provider with tickets.
+	ShareGroups bool
+	// Parked is told of numbers that wait for a ticket from now on: a call left
+	// them Pending, or an item with Ticket came. The receiver answers with
+	// Loop.Deliver, at once for what it knows already. It is called from the loop
+	// and must not block; it may call Deliver. nil is told nothing.
+	Parked func(ticket string, numbers []string)
 	// Called is told of each call after it (metrics); in parallel, must not block; may be nil.
 	Called func(Call)
 	// RecentCount and RecentAge bound the answers kept for those that ask within a
@@ -58,8 +65,8 @@ type Config[W any] struct {
 type Call struct {
 	Key  string
 	Took time.Duration
-	// Numbers were asked, Answered of them brought an answer.
-	Numbers, Answered int
+	// Numbers were asked, Answered of them brought an answer, Pending wait for a ticket.
+	Numbers, Answered, Pending int
 	// Failure is why the whole call failed, nil if it did not.
 	Failure *providers.Failure
 	// Extra and Duplicates are entries of the reply that nobody asked for.

@@ -10,6 +10,8 @@ import (
 // coreConfig is what the core decides by.
 type coreConfig[W any] struct {
 	maxBatch    int
+	limit       func(partition string) int // PartitionLimiter's; may be nil
+	shareGroups bool
 	linger      time.Duration
 	retry       RetryConfig
 	recentCount int
@@ -35,8 +37,12 @@ type core[W any] struct {
 	turns  uint64
 
 	recents list[W]
-	unsent  [names.Priorities]int // units not on the wire
+	tickets map[string]*ticket[W] // those that units wait for
+	news    []*ticket[W]          // those with units that nobody was told of
+	accused []accusation          // by late outcomes since the last take
+	unsent  [names.Priorities]int // units that are to be asked
 	wired   int                   // units on the wire
+	pending int                   // units that wait for tickets
 
 	// shut hands on every item that may go elsewhere, until then.
 	shutUntil tick
@@ -57,7 +63,8 @@ type hinted struct{ partition, tenant, campaign string }
 type partition[W any] struct {
 	name    string
 	options providers.Options
-	max     int // numbers a batch; falls when the provider says too many
+	limit   int // numbers a batch, as documented and configured
+	max     int // the same, but falls when the provider says too many
 	units   map[string]*unit[W]
 	levels  [names.Priorities]level[W]
 	due     [names.Priorities]list[W]
@@ -80,6 +87,7 @@ type packed[W any] struct {
 	part    *partition[W]
 	units   []*unit[W]
 	numbers []providers.Number // the query's own copy: the call outlives no unit
+	shares  []string           // the same of the share groups, where the provider wants them
 	raw     bool
 	suspect bool // of a bisection
 	probe   bool // the one call of an open circuit
@@ -97,6 +105,7 @@ func newCore[W any](now time.Time, cfg coreConfig[W]) *core[W] {
 		backoff: steps(cfg.retry.Initial, cfg.retry.Max, cfg.retry.Attempts),
 		pauses:  steps(firstPause, maxPause, pauseSteps),
 		parts:   make(map[string]*partition[W]),
+		tickets: make(map[string]*ticket[W]),
 		budget:  newBudget(cfg.maxBatch),
 		delayed: make([]*group[W], cfg.retry.Attempts+1),
 	}
@@ -153,7 +162,7 @@ func (c *core[W]) pull(u *unit[W]) {
 		u.part.retries--
 	case parked:
 		u.in.remove(u)
-	case wired, recent:
+	case wired, pending, recent:
 	}
 }
 
@@ -173,22 +182,27 @@ type ending struct {
 	key     string
 }
 
-// report ends every waiter of u. The first one bears the cost.
+// report ends every waiter of u. The first one whose answer is not paid for
+// elsewhere bears the cost.
 func (c *core[W]) report(u *unit[W], e ending) {
+	first := 0
+	for first < len(u.waiters) && u.waiters[first].paid {
+		first++
+	}
 	for i := range u.waiters {
 		w := &u.waiters[i]
 		c.out = append(c.out, Answered[W]{
 			Waiter: w.w, Verdict: e.verdict, Failure: e.failure, Attempts: int(u.tries),
-			AnsweredAt: e.at, First: i == 0, Shared: i > 0, Key: e.key,
+			AnsweredAt: e.at, First: i == first, Shared: i != first, Key: e.key,
 		})
 		a := &c.out[len(c.out)-1]
 		if e.outcome != nil {
 			a.Outcome = *e.outcome
 		}
-		if i > 0 {
+		if i != first {
 			a.Outcome.Cost = providers.Cost{}
 		}
-		if i > 0 || !w.raw {
+		if i != first || !w.raw {
 			a.Outcome.Raw = nil
 		}
 		if e.verdict == NextProvider && w.last {
@@ -224,8 +238,6 @@ func (c *core[W]) recycle(u *unit[W]) {
 
 // drop removes u from index and memory. It is in no list any more.
 func (c *core[W]) drop(u *unit[W]) {
-	if !u.detached {
-		u.part.leave(u)
-	}
+	u.part.leave(u)
 	c.recycle(u)
 }

@@ -61,6 +61,12 @@ func (c *core[W]) seal(b *packed[W]) {
 			b.raw = b.raw || u.waiters[j].raw
 		}
 	}
+	if c.cfg.shareGroups {
+		b.shares = make([]string, len(b.units))
+		for i, u := range b.units {
+			b.shares[i] = u.share
+		}
+	}
 	b.part.wired += len(b.units)
 	c.wired += len(b.units)
 	if b.probe {
@@ -107,13 +113,14 @@ func (f *filler[W]) probe() {
 }
 
 func (f *filler[W]) fresh(prio names.Priority) {
+	share := f.b.part.callShare(f.c.cfg.maxBatch)
 	for !f.full() {
 		u := f.c.nextFresh(f.b.part, prio)
 		if u == nil {
 			break
 		}
 		if f.take(u) {
-			u.queue.share.account.charge()
+			u.queue.share.account.charge(share)
 			u.queue = nil
 		}
 	}
@@ -194,7 +201,7 @@ func (c *core[W]) prune(u *unit[W], wall int64) bool {
 	left := 0
 	for i := range u.waiters {
 		w := &u.waiters[i]
-		verdict := c.standing(w, wall)
+		verdict := c.standing(u, w, wall)
 		if verdict != Answer {
 			c.out = append(c.out, Answered[W]{Waiter: w.w, Verdict: verdict, Attempts: int(u.tries)})
 			continue
@@ -209,8 +216,15 @@ func (c *core[W]) prune(u *unit[W], wall int64) bool {
 	return left > 0
 }
 
-// standing is Answer for a waiter that is to be answered, else why it leaves.
-func (c *core[W]) standing(w *waiter[W], wall int64) Final {
+// standing is Answer for a waiter of u that is to be answered, else why it
+// leaves. Who was asked for is answered, however late that is.
+func (c *core[W]) standing(u *unit[W], w *waiter[W], wall int64) Final {
+	if u.state == pending {
+		if c.cfg.live(w.w) == StateDropped {
+			return Dropped
+		}
+		return Answer
+	}
 	if w.expires != 0 && wall >= w.expires {
 		return Expired
 	}

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -150,6 +151,34 @@ func found(n int) providers.Reply {
 	return providers.Reply{Outcomes: out}
 }
 
+// taken is a reply that leaves n numbers pending under ticket.
+func taken(n int, ticket string) providers.Reply {
+	out := make([]providers.Outcome, n)
+	for i := range out {
+		out[i] = providers.Outcome{Kind: providers.Pending}
+	}
+	return providers.Reply{Outcomes: out, Ticket: ticket}
+}
+
+// late is an outcome of number n that comes after its call.
+func late(n int, o providers.Outcome) Late { return Late{Number: number(n), Outcome: o, Key: "main"} }
+
+// answer finds a number, at a cost.
+func answer() providers.Outcome { return found(1).Outcomes[0] }
+
+// failing is an outcome that fails with kind.
+func failing(k providers.Kind) providers.Outcome {
+	return providers.Outcome{Failure: &providers.Failure{Kind: k}}
+}
+
+// late delivers outcomes of a ticket.
+func (d *desk) late(ticket string, outcomes ...Late) {
+	d.t.Helper()
+	d.core.late(d.now, ticket, outcomes)
+	d.collect(d.core.take())
+	verify(d.t, d.core)
+}
+
 func failure(k providers.Kind) providers.Reply {
 	return providers.Reply{Failure: &providers.Failure{Kind: k, Code: "x"}}
 }
@@ -173,7 +202,7 @@ func spoiled(k providers.Kind, bad ...int) func([]string) providers.Reply {
 // verify checks that the core's counts and links agree with each other.
 func verify(t require.TestingT, c *core[int]) {
 	var unsent [names.Priorities]int
-	wired := 0
+	wired, waits := 0, 0
 	for name, p := range c.parts {
 		require.Equal(t, name, p.name)
 		verifyPartition(t, c, p)
@@ -182,10 +211,14 @@ func verify(t require.TestingT, c *core[int]) {
 				if u.unsent() {
 					unsent[u.prio]++
 				}
+				if u.state == pending {
+					waits++
+				}
 			}
 		}
 		wired += p.wired
 	}
+	verifyTickets(t, c, waits)
 	require.Equal(t, unsent, c.unsent)
 	require.Equal(t, wired, c.wired)
 	require.LessOrEqual(t, c.recents.n, c.cfg.recentCount)
@@ -195,9 +228,25 @@ func verify(t require.TestingT, c *core[int]) {
 	}
 }
 
+func verifyTickets(t require.TestingT, c *core[int], waits int) {
+	require.Equal(t, waits, c.pending)
+	for id, k := range c.tickets {
+		require.Equal(t, id, k.id)
+		require.Positive(t, k.n, "an empty ticket is kept")
+		waits -= k.n
+		for u := k.head; u != nil; u = u.next {
+			if u.state != pending || !slices.Contains(k.parts, u.part) {
+				require.Fail(t, "a ticket with the wrong units")
+			}
+		}
+	}
+	require.Zero(t, waits, "a pending unit without a ticket")
+}
+
 func verifyPartition(t require.TestingT, c *core[int], p *partition[int]) {
 	fresh, due, unsent := 0, 0, 0
 	for num, head := range p.units {
+		standing := map[string]bool{}
 		for u, more := head, true; more; u, more = u.twin, u.twin != head {
 			if num != u.number.E164 || u.part != p {
 				require.Fail(t, "a unit in the wrong place")
@@ -211,6 +260,10 @@ func verifyPartition(t require.TestingT, c *core[int], p *partition[int]) {
 			if u.unsent() {
 				unsent++
 			}
+			if u.detached && u.state != wired && u.state != pending || !u.detached && standing[u.share] {
+				require.Fail(t, "two units stand for a number")
+			}
+			standing[u.share] = standing[u.share] || !u.detached
 		}
 	}
 	for i := range p.levels {
@@ -233,5 +286,6 @@ func verifyPartition(t require.TestingT, c *core[int], p *partition[int]) {
 	require.Equal(t, due, p.retries)
 	require.Equal(t, unsent, p.unsent)
 	require.Equal(t, p.unsent > 0, p.at >= 0)
-	require.LessOrEqual(t, p.max, c.cfg.maxBatch)
+	require.LessOrEqual(t, p.max, p.limit)
+	require.LessOrEqual(t, p.limit, c.cfg.maxBatch)
 }

@@ -34,7 +34,14 @@ type Item[W any] struct {
 	Last bool
 	// Expires is when the item leaves unasked; the zero time is never.
 	Expires time.Time
-	Waiter  W
+	// Ticket says that the number was submitted already, maybe by another worker,
+	// and is answered under this ticket: the item waits for it and causes no call
+	// before the ticket failed.
+	Ticket string
+	// Paid, with Ticket, says that another worker's item bears the cost of the
+	// ticket's answer; this one is Shared.
+	Paid   bool
+	Waiter W
 }
 
 // LiveState is what Config.Live says of a waiter.

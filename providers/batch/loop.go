@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lookupq/lookupq/internal/names"
+	"github.com/lookupq/lookupq/providers"
 )
 
 // sweepEvery is how often the loop looks at everything that waits: cancelled and
@@ -23,9 +24,11 @@ type Loop[W any] struct {
 	wake    chan struct{} // 1: mail has come
 	tasks   sync.WaitGroup
 	faults  faults
+	judged  judged
 	waiting [names.Priorities]atomic.Int64 // units, as of the loop's last turn
 	arrived [names.Priorities]atomic.Int64 // items in the mailbox
 	wired   atomic.Int64
+	pending atomic.Int64
 	calls   atomic.Int64
 	block   atomic.Pointer[block]
 
@@ -49,6 +52,7 @@ type mailbox[W any] struct {
 	items   []Item[W]
 	landed  []*flight[W]
 	granted []acquired
+	late    []delivery
 	settled int
 }
 
@@ -63,10 +67,14 @@ func NewLoop[W any](cfg Config[W]) *Loop[W] {
 	cfg = cfg.withDefaults()
 	l := &Loop[W]{cfg: cfg, wake: make(chan struct{}, 1)}
 	l.faults.first, l.faults.most, l.faults.rand = cfg.Retry.Initial, cfg.Retry.Max, cfg.Rand
-	l.core = newCore(time.Now(), coreConfig[W]{
-		maxBatch: cfg.MaxBatch, linger: cfg.Linger, retry: cfg.Retry,
+	core := coreConfig[W]{
+		maxBatch: cfg.MaxBatch, shareGroups: cfg.ShareGroups, linger: cfg.Linger, retry: cfg.Retry,
 		recentCount: cfg.RecentCount, recentAge: cfg.RecentAge, live: cfg.Live, rand: cfg.Rand,
-	})
+	}
+	if p, ok := cfg.Provider.(providers.PartitionLimiter); ok {
+		core.limit = p.PartitionLimit
+	}
+	l.core = newCore(time.Now(), core)
 	return l
 }
 
@@ -101,7 +109,8 @@ func (l *Loop[W]) OnWire() int { return int(l.wired.Load()) }
 func (l *Loop[W]) Calls() int { return int(l.calls.Load()) }
 
 // Run packs and calls until ctx ends; then it starts no more calls, waits for
-// those in flight and for their answers to be taken, and returns nil. Call it once.
+// those in flight and for their answers to be taken, and returns nil. It does not
+// wait for tickets. Call it once.
 func (l *Loop[W]) Run(ctx context.Context) error {
 	l.callsCtx = context.WithoutCancel(ctx)
 	timer := time.NewTimer(0)
@@ -133,9 +142,12 @@ func (l *Loop[W]) finish() {
 	l.publish(time.Now())
 }
 
-// Rest returns the waiters that were never sent or wait to be sent again. Call
-// it once, after Run has returned and nobody adds any more.
+// Rest returns the waiters that were never sent, wait to be sent again or wait
+// for a ticket. Call it once, after Run has returned and nobody adds any more.
 func (l *Loop[W]) Rest() []W {
+	l.mail.Lock()
+	l.mail.late = nil // nobody is left to settle them; the tickets know them
+	l.mail.Unlock()
 	l.readMail(time.Now())
 	rest := l.core.rest()
 	for _, a := range l.core.take() {
@@ -152,6 +164,7 @@ func (l *Loop[W]) turn(ctx context.Context, now time.Time) time.Time {
 		l.nextSweep = now.Add(sweepEvery)
 	}
 	next := l.ask(ctx, now)
+	l.tellParked()
 	l.deliver()
 	l.publish(now)
 	if len(l.core.parts) > 0 && l.nextSweep.Before(next) {
@@ -195,8 +208,8 @@ func (l *Loop[W]) ask(ctx context.Context, now time.Time) time.Time {
 func (l *Loop[W]) readMail(now time.Time) {
 	m := &l.mail
 	m.Lock()
-	items, landed, granted, settled := m.items, m.landed, m.granted, m.settled
-	m.items, m.landed, m.granted, m.settled = l.spare[:0], nil, nil, 0
+	items, landed, granted, late, settled := m.items, m.landed, m.granted, m.late, m.settled
+	m.items, m.landed, m.granted, m.late, m.settled = l.spare[:0], nil, nil, nil, 0
 	m.Unlock()
 	l.spare = nil
 	l.settling -= settled
@@ -207,6 +220,10 @@ func (l *Loop[W]) readMail(now time.Time) {
 	for _, f := range landed {
 		l.land(now, f)
 	}
+	for i := range late {
+		l.core.late(now, late[i].ticket, late[i].outcomes)
+	}
+	l.judgeLate(now)
 	for _, a := range granted {
 		l.granted(now, a)
 	}

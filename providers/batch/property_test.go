@@ -22,29 +22,42 @@ type machine struct {
 	states  map[int]LiveState
 	flights []*packed[int]
 	strict  bool // no item refuses to share, so nothing is ever asked twice at once
+
+	tickets []string      // ever heard of
+	open    map[wait]bool // what waits for a ticket
+	begun   []wait        // those since the last check
+	heard   map[int]bool  // waiters whose ticket has said something
+	limits  map[string]int
 }
 
 func TestEveryWaiterIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{now: start(), ended: map[int]Final{}, states: map[int]LiveState{}, strict: rapid.Bool().Draw(t, "strict")}
+		m := &machine{
+			now: start(), ended: map[int]Final{}, states: map[int]LiveState{}, open: map[wait]bool{}, heard: map[int]bool{},
+			strict: rapid.Bool().Draw(t, "strict"),
+		}
 		cfg := testCoreConfig[int]()
 		cfg.maxBatch = rapid.IntRange(1, 12).Draw(t, "max")
+		m.limits = map[string]int{"p": rapid.IntRange(1, 15).Draw(t, "max of p"), "q": rapid.IntRange(0, 3).Draw(t, "max of q")}
+		cfg.limit = func(partition string) int { return m.limits[partition] }
 		cfg.recentCount = rapid.IntRange(0, 10).Draw(t, "recent")
 		cfg.live = func(w int) LiveState { return m.states[w] }
 		cfg.retry.Attempts = rapid.IntRange(1, 8).Draw(t, "attempts")
 		m.core = newCore(m.now, cfg)
 		t.Repeat(map[string]func(*rapid.T){
-			"":       m.check,
-			"add":    m.add,
-			"add2":   m.add,
-			"cut":    m.cut,
-			"cut2":   m.cut,
-			"reply":  m.reply,
-			"reply2": m.reply,
-			"wait":   m.wait,
-			"kill":   m.kill,
-			"sweep":  func(t *rapid.T) { m.core.sweep(m.now); m.collect(t, m.core.take()) },
+			"":         m.check,
+			"add":      m.add,
+			"add2":     m.add,
+			"cut":      m.cut,
+			"cut2":     m.cut,
+			"reply":    m.reply,
+			"reply2":   m.reply,
+			"deliver":  m.deliver,
+			"deliver2": m.deliver,
+			"wait":     m.wait,
+			"kill":     m.kill,
+			"sweep":    m.sweep,
 			"shut": func(t *rapid.T) {
 				m.core.shut(m.now, m.now.Add(time.Second), &providers.Failure{Kind: providers.KindUnauthorized})
 				m.collect(t, m.core.take())
@@ -59,7 +72,10 @@ func TestEveryWaiterIsAnsweredOnce(t *testing.T) {
 	})
 }
 
-func (m *machine) check(t *rapid.T) { verify(t, m.core) }
+func (m *machine) check(t *rapid.T) {
+	verify(t, m.core)
+	m.checkOpen(t)
+}
 
 func (m *machine) add(t *rapid.T) {
 	n := rapid.IntRange(1, 12).Draw(t, "items")
@@ -78,6 +94,10 @@ func (m *machine) add(t *rapid.T) {
 		it.Weight = rapid.IntRange(0, 3).Draw(t, "weight")
 		if rapid.IntRange(0, 5).Draw(t, "expires") == 0 {
 			it.Expires = m.now.Add(10 * time.Second)
+		}
+		if rapid.IntRange(0, 4).Draw(t, "ticket") == 0 {
+			it.Ticket, it.Paid = m.someTicket(t), rapid.Bool().Draw(t, "paid")
+			m.opened(it.Ticket, &it)
 		}
 		m.items = append(m.items, it)
 	}
@@ -112,7 +132,7 @@ func (m *machine) cutFor(t *rapid.T, granted int) {
 	}
 	require.NotEmpty(t, b.units)
 	require.LessOrEqual(t, len(b.units), granted, "more than was granted")
-	require.LessOrEqual(t, len(b.units), m.core.cfg.maxBatch)
+	require.LessOrEqual(t, len(b.units), min(m.core.cfg.maxBatch, max(m.limits[b.part.name], 1)))
 	seen := map[string]bool{}
 	for i, u := range b.units {
 		require.Equal(t, u.number, b.numbers[i])
@@ -126,7 +146,9 @@ func (m *machine) cutFor(t *rapid.T, granted int) {
 			require.Equal(t, u.share, it.ShareGroup)
 			require.Equal(t, StateLive, m.states[w.w], "asked for one who is gone")
 			require.True(t, it.Expires.IsZero() || it.Expires.After(m.now), "asked for one who has expired")
+			require.True(t, it.Ticket == "" || m.heard[w.w], "asked for one whose ticket may still answer")
 		}
+		m.notPending(t, u)
 	}
 	m.askedOnce(t, b)
 	m.flights = append(m.flights, b)
@@ -152,21 +174,20 @@ func (m *machine) reply(t *rapid.T) {
 		return
 	}
 	i := rapid.IntRange(0, len(m.flights)-1).Draw(t, "flight")
-	kind := func(label string) *providers.Failure {
-		return &providers.Failure{Kind: providers.Kind(rapid.IntRange(0, providers.Kinds-1).Draw(t, label))}
-	}
 	r := found(len(m.flights[i].units))
-	switch rapid.IntRange(0, 5).Draw(t, "reply") {
+	switch rapid.IntRange(0, 8).Draw(t, "reply") {
 	case 0, 1:
-		r = providers.Reply{Failure: kind("call")}
+		r = providers.Reply{Failure: someFailure(t)}
 	case 2, 3:
 		for j := range r.Outcomes {
 			if rapid.Bool().Draw(t, "fails") {
-				r.Outcomes[j] = providers.Outcome{Failure: kind("number")}
+				r.Outcomes[j] = providers.Outcome{Failure: someFailure(t)}
 			}
 		}
 	case 4:
 		r.Outcomes = r.Outcomes[1:]
+	case 5, 6, 7:
+		r = m.deferred(t, len(r.Outcomes))
 	}
 	m.land(t, i, r)
 }
@@ -174,6 +195,7 @@ func (m *machine) reply(t *rapid.T) {
 func (m *machine) land(t *rapid.T, i int, r providers.Reply) {
 	b := m.flights[i]
 	m.flights = append(m.flights[:i], m.flights[i+1:]...)
+	m.parks(b, &r)
 	m.collect(t, m.core.resolve(m.now, b, "main", &r))
 }
 
@@ -208,6 +230,9 @@ func (m *machine) drain(t *rapid.T) {
 		for len(m.flights) > 0 {
 			m.land(t, 0, found(len(m.flights[0].units)))
 		}
+		for len(m.open) > 0 {
+			m.answerOpen(t)
+		}
 		n, next := m.core.want(m.core.at(m.now))
 		switch {
 		case n > 0:
@@ -232,6 +257,9 @@ func (m *machine) stop(t *rapid.T) {
 		require.NotContains(t, m.ended, w)
 		m.ended[w] = Dropped
 	}
+	verify(t, m.core)
+	require.Zero(t, m.core.pending)
+	m.deliver(t) // nobody waits any more
 	verify(t, m.core)
 }
 

@@ -6,7 +6,8 @@ import "github.com/lookupq/lookupq/internal/names"
 // over tenants. An account keeps how much a tenant was served, in items divided
 // by weight; the tenant that is furthest behind goes next. The accounts hold
 // over all partitions, so that a tenant which spreads its items over many
-// partitions gains nothing.
+// partitions gains nothing. What is scarce is calls: where fewer items fit into a
+// call, each costs its tenant as much more.
 
 // oneItem is what an item costs an account of weight 1.
 const oneItem = 1 << 20
@@ -22,7 +23,8 @@ type account struct {
 	shares int // share structs that point here
 }
 
-func (a *account) charge() { a.served += oneItem / a.weight }
+// charge notes that one item was sent, which took the room of n in a call.
+func (a *account) charge(n int64) { a.served += n * (oneItem / a.weight) }
 
 // book is the accounts of one priority.
 type book struct {

@@ -21,16 +21,19 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 		u.batch = nil
 		waiters += len(u.waiters)
 	}
-	if c.out == nil {
+	if c.out == nil && r.Ticket == "" {
 		c.out = make([]Answered[W], 0, waiters)
 	}
 	if !b.suspect && !b.probe {
 		c.budget.earn()
 	}
-	if f := wholeFailure(r, len(b.units)); f != nil {
-		c.callFailed(t, b, f)
-	} else {
+	switch f := wholeFailure(r, len(b.units)); {
+	case f == nil:
 		c.callAnswered(t, now, b, key, r)
+	case r.Ticket != "" && (r.Failure != nil || len(r.Outcomes) != len(b.units)):
+		c.callUnsure(t, b, f, r.Ticket)
+	default:
+		c.callFailed(t, b, f)
 	}
 	c.park(t)
 	if b.opened > 0 && p.health.pauses >= failoverPauses {
@@ -55,13 +58,19 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 		keep = withoutRaw(r.Outcomes)
 	}
 	for i, u := range b.units {
-		o := &r.Outcomes[i]
-		if o.Kind == providers.Failed {
-			c.numberFailed(u, b, key, o)
-			continue
+		switch o := &r.Outcomes[i]; {
+		case o.Kind == providers.Failed:
+			c.numberFailed(u, key, o)
+		case o.Kind != providers.Pending:
+			c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
+			c.remember(t, now, u, &keep[i])
+		case r.Ticket != "":
+			c.wait(u, c.ticketOf(r.Ticket))
+		default:
+			c.numberFailed(u, key, &providers.Outcome{Failure: &providers.Failure{
+				Kind: providers.KindGarbled, Message: "the provider made the number pending without a ticket",
+			}})
 		}
-		c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
-		c.remember(t, now, u, &keep[i])
 	}
 }
 
@@ -75,27 +84,33 @@ func withoutRaw(outcomes []providers.Outcome) []providers.Outcome {
 	return kept
 }
 
-// numberFailed decides about one number of a reply that answered others.
-func (c *core[W]) numberFailed(u *unit[W], b *packed[W], key string, o *providers.Outcome) {
+// numberFailed decides about one number that failed by itself: in a reply that
+// answered others, or after its call.
+func (c *core[W]) numberFailed(u *unit[W], key string, o *providers.Outcome) {
 	f := failureOf(o)
 	rule := ruleOf(f.Kind)
 	bump(&u.burned)
 	if rule.doubtful {
 		bump(&u.doubtful)
 	}
-	if rule.number == actNext || c.exhausted(u) {
+	if rule.number == actNext || c.exhausted(u, f) {
 		c.end(u, ending{verdict: NextProvider, outcome: o, failure: f, key: key})
 		return
 	}
-	if b.part.health.open {
+	if u.part.health.open {
 		c.requeue(u)
 		return
 	}
 	c.later(u)
 }
 
-func (c *core[W]) exhausted(u *unit[W]) bool {
-	return int(u.burned) >= c.cfg.retry.Attempts || u.doubtful >= maxDoubtful
+// exhausted reports whether u may not be asked again after f.
+func (c *core[W]) exhausted(u *unit[W], f *providers.Failure) bool {
+	attempts := c.cfg.retry.Attempts
+	if f.Tries > 0 {
+		attempts = min(attempts, f.Tries)
+	}
+	return int(u.burned) >= attempts || u.doubtful >= maxDoubtful
 }
 
 // end reports u and forgets it.
@@ -194,7 +209,7 @@ func (c *core[W]) transient(t tick, b *packed[W], f *providers.Failure) {
 			bump(&u.burned)
 		}
 		switch {
-		case c.exhausted(u):
+		case c.exhausted(u, f):
 			c.end(u, ending{verdict: NextProvider, failure: f})
 		case open:
 			c.requeue(u)
@@ -248,64 +263,8 @@ func (c *core[W]) park(t tick) {
 	}
 }
 
-// settled settles units that come back from the wire.
-func (c *core[W]) settled(units []*unit[W]) []*unit[W] {
-	kept := units[:0]
-	for _, u := range units {
-		if u = c.settle(u); u != nil {
-			kept = append(kept, u)
-		}
-	}
-	return kept
-}
-
-// settle makes a unit that comes back from the wire an unsent one; the caller
-// puts it into a list. Where its number is waiting or on the wire again already
-// (its call was not to be shared), its waiters go there and nil is returned:
-// that call began after they came, so they may all take its answer.
-func (c *core[W]) settle(u *unit[W]) *unit[W] {
-	if u.detached {
-		v := u.part.find(u.number.E164, u.share)
-		if v != nil && v.state != recent {
-			c.absorb(v, u)
-			return nil
-		}
-		if v != nil {
-			c.recents.remove(v)
-			c.drop(v)
-		}
-		u.detached = false
-		u.part.enter(u)
-	}
-	u.state = parked
-	c.hold(u)
-	return u
-}
-
-// absorb gives v the waiters of u, and what u has used up.
-func (c *core[W]) absorb(v, u *unit[W]) {
-	v.waiters = append(v.waiters, u.waiters...)
-	v.tries, v.burned = max(v.tries, u.tries), max(v.burned, u.burned)
-	v.doubtful, v.pauses = max(v.doubtful, u.doubtful), max(v.pauses, u.pauses)
-	if u.prio > v.prio {
-		if v.unsent() {
-			c.unsent[v.prio]--
-			c.unsent[u.prio]++
-		}
-		requeued := v.state == fresh || v.state == due
-		if requeued {
-			c.pull(v)
-		}
-		v.prio = u.prio
-		if requeued {
-			c.again(v)
-		}
-	}
-	c.recycle(u)
-}
-
 // remember keeps the answer of u for those that ask within a moment, and lets
-// its waiters go.
+// its waiters go. Of a number with several units, only the newest one's is kept.
 func (c *core[W]) remember(t tick, now time.Time, u *unit[W], o *providers.Outcome) {
 	if u.detached || c.cfg.recentCount == 0 {
 		c.drop(u)

@@ -22,6 +22,9 @@ func (c *core[W]) sweep(now time.Time) {
 				}
 			})
 		}
+	}
+	c.sweepTickets(wall)
+	for _, p := range c.parts {
 		c.tidy(t, p)
 	}
 	for i := range c.books {
@@ -96,7 +99,7 @@ func (c *core[W]) shut(now, until time.Time, f *providers.Failure) {
 	}
 }
 
-// rest empties the core of everything unsent and returns the waiters.
+// rest empties the core of everything unsent or pending and returns the waiters.
 func (c *core[W]) rest() []W {
 	var out []W
 	for _, p := range c.parts {
@@ -108,7 +111,7 @@ func (c *core[W]) rest() []W {
 		})
 		p.dropEmptySuspects()
 	}
-	return out
+	return c.restPending(out)
 }
 
 func (p *partition[W]) dropEmptySuspects() {
@@ -129,7 +132,7 @@ func (c *core[W]) tidy(t tick, p *partition[W]) {
 		p.levels[prio].tidy()
 	}
 	c.hint = nil // it may be one of the forgotten
-	telling := p.health.open && t < p.health.until+provenFor || p.health.proven(t) || p.max != c.cfg.maxBatch
+	telling := p.health.open && t < p.health.until+provenFor || p.health.proven(t) || p.max != p.limit
 	if p.unsent == 0 && p.wired == 0 && len(p.units) == 0 && !telling {
 		delete(c.parts, p.name)
 	}

@@ -23,6 +23,8 @@ const (
 	// parked is in a group: a retry whose time has not come, or part of a bisection.
 	parked
 	wired
+	// pending is off the wire and waits for a ticket.
+	pending
 	// recent is answered and kept for those that ask within a moment.
 	recent
 )
@@ -33,15 +35,19 @@ type waiter[W any] struct {
 	expires int64 // Unix nanoseconds, 0 is never
 	raw     bool
 	last    bool
+	own     bool // it takes no call's answer that began before it came (NoShare)
+	paid    bool // of a ticket whose cost another worker's item bears
 }
 
 // unit is one number to be asked once for all its waiters. Every unsent unit is
-// in exactly one list (in); a wired one is in none, a recent one in core.recents.
+// in exactly one list (in); a wired one is in none, a pending one in its ticket,
+// a recent one in core.recents.
 type unit[W any] struct {
 	number providers.Number
 	share  string
 	part   *partition[W]
-	// twin is the ring of units for the same number in other share groups.
+	// twin is the ring of units for the same number: of other share groups, and
+	// detached ones.
 	twin       *unit[W]
 	prev, next *unit[W]
 	in         *list[W]
@@ -54,7 +60,9 @@ type unit[W any] struct {
 	answered   int64 // recent: the same on the wall clock, Unix nanoseconds
 	prio       names.Priority
 	state      state
-	// detached units are wired and were replaced in the index by one that may not share their call.
+	// detached units are wired or pending, and beside them is, or was, another one
+	// of their number and share group: one that may not share their call, or that
+	// waits for another ticket.
 	detached bool
 	// tries counts calls, burned those that use up an attempt, doubtful those
 	// whose reply left open what happened, pauses the circuits it opened.
@@ -113,21 +121,25 @@ func (l *list[W]) remove(u *unit[W]) {
 	l.n--
 }
 
-// find returns the unit that stands for number in share group, nil if none.
-func (p *partition[W]) find(number, share string) *unit[W] {
+// find returns the unit that stands for number in share group, nil if none. A
+// detached one does only where there is no other.
+func (p *partition[W]) find(number, share string) (found *unit[W]) {
 	head := p.units[number]
 	for u := head; u != nil; {
 		if u.share == share {
-			return u
+			if !u.detached {
+				return u
+			}
+			found = u
 		}
 		if u = u.twin; u == head {
 			break
 		}
 	}
-	return nil
+	return found
 }
 
-// enter puts u into the index; no unit of its number and share group may be in it.
+// enter puts u into the index; all others of its number and share group are detached.
 func (p *partition[W]) enter(u *unit[W]) {
 	if head := p.units[u.number.E164]; head != nil {
 		u.twin, head.twin = head.twin, u

@@ -74,6 +74,7 @@ func (l *Loop[W]) publish(now time.Time) {
 		l.waiting[p].Store(int64(l.core.unsent[p]))
 	}
 	l.wired.Store(int64(l.core.wired))
+	l.pending.Store(int64(l.core.pending))
 	b := l.permitStop
 	if until, reason := l.core.blockedUntil(l.core.at(now)); until > 0 {
 		if at := l.core.epoch.Add(until); b == nil || b.until.Before(at) {

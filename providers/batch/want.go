@@ -22,6 +22,9 @@ func (c *core[W]) want(t tick) (int, tick) {
 	return c.room(t, p), next
 }
 
+// callShare is how many items of a full-sized batch one item of p is worth.
+func (p *partition[W]) callShare(maxBatch int) int64 { return int64(maxBatch / p.max) }
+
 // room is how many numbers the next batch of p could take.
 func (c *core[W]) room(t tick, p *partition[W]) int {
 	switch {

@@ -8,9 +8,12 @@ import (
 	"strings"
 
 	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/nxcloud"
 	"github.com/lookupq/lookupq/providers/offline"
+	"github.com/lookupq/lookupq/providers/portcheck"
 	"github.com/lookupq/lookupq/providers/qxt"
 	"github.com/lookupq/lookupq/providers/setup"
+	"github.com/lookupq/lookupq/providers/telnyx"
 )
 
 // Config is what a provider is built from.
@@ -33,6 +36,9 @@ func All() []Entry {
 	return []Entry{
 		{"offline", "any number, from libphonenumber's metadata: country, validity, line type, area, time zones, original carrier; no account, no cost", of(offline.New)},
 		{"qxt", "mainland China mobiles, from QXT (企讯通): ported or not, original and current carrier, area; up to 1000 a call", of(qxt.New)},
+		{"portcheck", "one number a call, from any JSON-over-HTTP porting check, by configuration: ported or not, original and current carrier", of(portcheck.New)},
+		{"telnyx", "any number, from Telnyx: portable to Telnyx or not, carrier and porting history, the number's porting order; by options.operation", of(telnyx.New)},
+		{"nxcloud", "any number, from NXCloud (牛信云), which answers later: validity, ringing or reachability by options.check_level; up to 5000 a call", of(nxcloud.New)},
 	}
 }
 

@@ -97,7 +97,7 @@ func (p *Pool) noteFull(d time.Duration) {
 
 // acquireRefused reads the rest of a refusal.
 func (p *Pool) acquireRefused(ctx context.Context, why Reason, r *reply) error {
-	wait, missing, free, epoch := r.number(), r.number(), r.number(), r.text()
+	wait, missing, free, epoch, cause := r.number(), r.number(), r.number(), r.text(), r.text()
 	if r.err != nil {
 		return p.health.failed(time.Now(), r.err)
 	}
@@ -108,6 +108,7 @@ func (p *Pool) acquireRefused(ctx context.Context, why Reason, r *reply) error {
 		}
 	}
 	w := p.refused(why, micros(wait), missing == 1, micros(free))
+	w.Cause = cause
 	if why == WaitConcurrency {
 		p.noteFull(w.After)
 	}

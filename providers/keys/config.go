@@ -38,6 +38,9 @@ type Limits struct {
 type KeyConfig struct {
 	Key    providers.Key
 	Limits Limits
+	// LowBalance is the amount, in the upstream's unit, below which the balance is
+	// low; 0 is none.
+	LowBalance float64
 }
 
 // Config says what a Pool hands out.
@@ -107,6 +110,9 @@ func (c Config) check() error {
 		names[k.Key.Name] = true
 		if err := k.Limits.check(); err != nil {
 			errs = append(errs, fmt.Errorf("key %s: %w", k.Key.Name, err))
+		}
+		if !(k.LowBalance >= 0) || math.IsInf(k.LowBalance, 0) {
+			errs = append(errs, fmt.Errorf("key %s: low balance: 0 (none) or positive", k.Key.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -12,6 +12,9 @@ const (
 	opPause      = "pause"
 	opQuarantine = "quarantine"
 	opClear      = "clear"
+	opResume     = "resume"
+	opTold       = "told"
+	opPostpone   = "postpone"
 )
 
 // op is one thing to tell Redis. Until it is told it is worth repeating, but for
@@ -77,7 +80,7 @@ func (p *Pool) opArgs(ops []op) []any {
 	for _, o := range ops {
 		x, why := o.x, any(o.why)
 		switch o.what {
-		case opPause:
+		case opPause, opPostpone:
 			x = max(time.Until(o.until).Milliseconds(), 0)
 		case opRefund:
 			why = o.at

@@ -107,6 +107,7 @@ func (p *Pool) addKeys() {
 		if i, known := byID[id]; known {
 			have := p.keys[i-1]
 			have.cfg.Limits = have.cfg.Limits.lower(k.Limits)
+			have.cfg.LowBalance = max(have.cfg.LowBalance, k.LowBalance)
 			p.byName[k.Key.Name] = i
 			continue
 		}

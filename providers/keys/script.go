@@ -25,6 +25,10 @@ var (
 	renewLua string
 	//go:embed lua/status.lua
 	statusLua string
+	//go:embed lua/review.lua
+	reviewLua string
+	//go:embed lua/balance.lua
+	balanceLua string
 )
 
 // script is one Lua script with its digest.
@@ -36,7 +40,7 @@ type script struct {
 }
 
 // scripts are those of a pool.
-type scripts struct{ acquire, settle, renew, status *script }
+type scripts struct{ acquire, settle, renew, status, review, balance *script }
 
 // newScripts puts the shared parts in front of each script.
 func newScripts() scripts {
@@ -47,6 +51,7 @@ func newScripts() scripts {
 	return scripts{
 		acquire: build(acquireLua), settle: build(settleLua),
 		renew: build(renewLua), status: build(statusLua),
+		review: build(reviewLua), balance: build(balanceLua),
 	}
 }
 

@@ -26,10 +26,12 @@ type KeyStatus struct {
 	InFlight, Limit int
 	// Until is when the pause ends or the next probe goes, zero if ready.
 	Until time.Time
-	// Reason is why it is paused or quarantined.
+	// Reason is why it is paused or quarantined, as Pause or Quarantine was told.
 	Reason string
 	// Failures counts failures in a row of a quarantined key.
 	Failures int
+	// Balance is what it had left when that was last read, nil if it never was.
+	Balance *Balance
 }
 
 // Pause stops the whole fleet from using a key for d, or the whole provider if
@@ -48,6 +50,15 @@ func (p *Pool) Quarantine(ctx context.Context, name, reason string) error {
 		return errors.New("quarantine: no key named")
 	}
 	return p.tell(ctx, name, op{what: opQuarantine, why: reason, until: time.Now().Add(keepTelling)})
+}
+
+// Resume ends a pause and a quarantine of that cause over the whole fleet, and no
+// other: the reason is known to be gone. On error Redis may be told a little later.
+func (p *Pool) Resume(ctx context.Context, name, cause string) error {
+	if name == "" {
+		return errors.New("resume: no key named")
+	}
+	return p.tell(ctx, name, op{what: opResume, why: cause, until: time.Now().Add(p.cfg.Lease)})
 }
 
 // Succeeded says that a call with the key was answered. It ends a quarantine, if
@@ -126,5 +137,6 @@ func readStatus(r *reply, now time.Time) (KeyStatus, error) {
 		s.State, s.Reason, s.Failures = StateQuarantined, reason, int(failures)
 		s.Until = now.Add(time.Duration(max(probe, paused)) * time.Millisecond)
 	}
+	s.Balance = readBalance(r, now)
 	return s, r.err
 }

@@ -34,6 +34,9 @@ type WaitError struct {
 	// this pool it is worth it.
 	After  time.Duration
 	Reason Reason
+	// Cause is, for WaitPaused and WaitQuarantined, what the keys were paused or
+	// quarantined for ("no_balance"), if it is the same for all of them.
+	Cause string
 	// Err is what went wrong, for WaitRedisAway.
 	Err error
 }
@@ -41,6 +44,9 @@ type WaitError struct {
 // Error implements error.
 func (w *WaitError) Error() string {
 	s := fmt.Sprintf("no permit for %v: %s", w.After, w.Reason)
+	if w.Cause != "" {
+		s += " (" + w.Cause + ")"
+	}
 	if w.Err != nil {
 		s += ": " + w.Err.Error()
 	}

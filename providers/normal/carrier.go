@@ -71,7 +71,7 @@ func commonCN(name string) string {
 // operatorCN reads a folded name; the id is empty if the table has none.
 func operatorCN(word string) (id string, virtual bool) {
 	rest := word
-	for _, mark := range [...]string{"虚拟运营商", "虚拟商", "虚商", "虚拟", "mvno", "virtual"} {
+	for _, mark := range [...]string{"虚拟运营商", "虚拟商", "虚商", "虚拟", "转售", "mvno", "virtual"} {
 		rest = strings.ReplaceAll(rest, mark, "")
 	}
 	virtual = rest != word

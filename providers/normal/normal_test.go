@@ -12,7 +12,7 @@ import (
 func TestOperatorsOfChina(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		normal.ChinaMobile:   {"移动", "中国移动", " 中国 移动 ", "CMCC", "China Mobile", "ChinaMobile", "china-mobile", "china_mobile"},
+		normal.ChinaMobile:   {"chinamobile", "移动", "中国移动", " 中国 移动 ", "CMCC", "China Mobile", "ChinaMobile", "china-mobile", "china_mobile"},
 		normal.ChinaUnicom:   {"联通", "中国联通", "CUCC", "china_union", "China Union", "CHINA UNICOM"},
 		normal.ChinaTelecom:  {"电信", "中国电信", "CTCC", "China Telecom", "中国-电信"},
 		normal.ChinaBroadnet: {"广电", "中国广电", "CBN", "CBCC", "China Broadnet", "China Broadcasting Network"},
@@ -33,7 +33,7 @@ func TestVirtualOperators(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
 		"虚拟运营商": normal.Virtual, "虚拟": normal.Virtual, "MVNO": normal.Virtual, "阿里通信虚拟": normal.Virtual,
-		"移动虚拟": normal.ChinaMobile, "中国联通（虚拟运营商）": normal.ChinaUnicom, "电信虚商": normal.ChinaTelecom,
+		"移动虚拟": normal.ChinaMobile, "中国联通（虚拟运营商）": normal.ChinaUnicom, "虚拟运营商-电信": normal.ChinaTelecom, "联通转售": normal.ChinaUnicom, "广电 MVNO": normal.ChinaBroadnet, "电信虚商": normal.ChinaTelecom,
 		"China Mobile (MVNO)": normal.ChinaMobile,
 	}
 	for name, id := range tests {
@@ -61,15 +61,19 @@ func TestLineType(t *testing.T) {
 	tests := map[string]providers.LineType{
 		"mobile": providers.LineMobile, "landline": providers.LineFixed, "toll_free": providers.LineTollFree,
 		"Toll-Free": providers.LineTollFree, "shared_cost": providers.LineSharedCost, "fixed line or mobile": providers.LineFixedOrMobile,
-		"VOIP": providers.LineVoIP, "others": providers.LineOther,
+		"VOIP": providers.LineVoIP, "others": providers.LineOther, "local": providers.LineFixed, "national": providers.LineOther,
+		"fixed": providers.LineFixed, "organisation": providers.LineUAN, "special_private": providers.LineOther,
+		"special_restricted": providers.LineOther, "voicemail": providers.LineVoicemail, "手机": providers.LineMobile,
 	}
 	for word, want := range tests {
 		got, ok := normal.LineType(word)
 		require.True(t, ok, word)
 		require.Equal(t, want, got, word)
 	}
-	_, ok := normal.LineType("")
-	require.False(t, ok)
+	for _, word := range []string{"", "invalid", "7"} {
+		_, ok := normal.LineType(word)
+		require.False(t, ok, word)
+	}
 }
 
 func TestCommonSpellingsDoNotAllocate(t *testing.T) {

@@ -2,6 +2,7 @@ package providertest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,14 +19,18 @@ const nowhere = "http://127.0.0.1:1"
 
 // exam is one provider type with its recorded calls.
 type exam struct {
-	typ    Type
-	sample providers.Provider // only to be asked what it can do
-	limits providers.Limits
-	// found is found.json; every fault is made of it.
+	typ      Type
+	settings json.RawMessage    // of every build
+	sample   providers.Provider // only to be asked what it can do
+	limits   providers.Limits
+	// found is found.json.
 	found *Case
 	// cases are found.json and the calls recorded beside those asked for by name;
-	// answering are those of them that find every number.
-	cases, answering []*Case
+	// answering are those of them that find every number, lists those of them
+	// whose answers are a list of entries. Every fault is made of these.
+	cases, answering, lists []*Case
+	// receipts are the cases with receipts.
+	receipts []*Case
 }
 
 func newExam(typ Type) (*exam, error) {
@@ -33,7 +38,10 @@ func newExam(typ Type) (*exam, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &exam{typ: typ, found: found, cases: []*Case{found}, answering: []*Case{found}}
+	x := &exam{typ: typ, found: found}
+	if x.settings, err = baseSettings(typ.Testdata, found); err != nil {
+		return nil, err
+	}
 	if x.sample, err = x.build(found, "", nil); err != nil {
 		// Some types have no address of their own.
 		if x.sample, err = x.build(found, nowhere, nil); err != nil {
@@ -45,15 +53,16 @@ func newExam(typ Type) (*exam, error) {
 	if err != nil {
 		return nil, err
 	}
+	all := []*Case{found}
 	for _, file := range files {
 		c, err := load(typ.Testdata, file, "")
 		if err != nil {
 			return nil, err
 		}
-		x.cases = append(x.cases, c)
-		if c.answers() {
-			x.answering = append(x.answering, c)
-		}
+		all = append(all, c)
+	}
+	for _, c := range all {
+		x.sort(c)
 	}
 	if err := x.complete(); err != nil {
 		return nil, err
@@ -61,21 +70,42 @@ func newExam(typ Type) (*exam, error) {
 	return x, nil
 }
 
+func (x *exam) sort(c *Case) {
+	if len(c.Receipts) > 0 {
+		x.receipts = append(x.receipts, c)
+	}
+	if !c.calls() {
+		return
+	}
+	x.cases = append(x.cases, c)
+	if !c.answers() {
+		return
+	}
+	x.answering = append(x.answering, c)
+	if overNetwork(x) && len(c.numbers) > 1 && c.answer() != nil && c.answer().Entries != nil {
+		x.lists = append(x.lists, c)
+	}
+}
+
 // complete says what found.json lacks for the rules to be made of it.
 func (x *exam) complete() error {
 	switch c := x.found; {
-	case !c.answers():
+	case !c.calls() || !c.answers():
 		return fmt.Errorf("%s: every number has to be found", c.file)
 	case overNetwork(x) && (c.Request == nil || c.Response == nil || c.Secret == ""):
 		return fmt.Errorf("%s: request, response and secret are needed", c.file)
-	case inBatches(x) && (len(c.numbers) < 2 || c.Response.Entries == nil):
+	case inBatches(x) && len(x.lists) == 0:
 		return fmt.Errorf("%s: two numbers or more and response.entries are needed", c.file)
+	case deferred(x) && c.Query == nil:
+		return fmt.Errorf("%s: a deferred provider's call needs its query", c.file)
+	case deferred(x) && len(x.receipts) == 0:
+		return fmt.Errorf("%s: no case has receipts; record some that the upstream pushes", c.file)
 	}
 	return nil
 }
 
 func (x *exam) build(c *Case, base string, transport http.RoundTripper) (providers.Provider, error) {
-	cfg, err := c.config()
+	cfg, err := x.config(c)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +117,27 @@ func (x *exam) build(c *Case, base string, transport http.RoundTripper) (provide
 	return p, nil
 }
 
-// session is a provider and the upstream that it calls.
+// most is how many numbers a call of partition may have.
+func (x *exam) most(partition string) int {
+	if l, ok := x.sample.(providers.PartitionLimiter); ok {
+		return l.PartitionLimit(partition)
+	}
+	return x.limits.MaxBatch
+}
+
+// mostOf is how many numbers a call like c's may have.
+func (x *exam) mostOf(c *Case) (int, error) {
+	partition, failure := x.sample.Partition(c.numbers[0], c.Options)
+	if failure != nil {
+		return 0, fmt.Errorf("a number of %s is refused: %w", c.file, failure)
+	}
+	return x.most(partition), nil
+}
+
+// session is a provider and the upstream that it calls, for calls like those of
+// a case.
 type session struct {
+	c         *Case
 	provider  providers.Provider
 	transport *http.Transport
 	server    *httptest.Server // nil for a provider that calls nobody
@@ -96,7 +145,7 @@ type session struct {
 
 // open builds the provider of case c against an upstream that answers with h.
 func (x *exam) open(c *Case, h http.Handler) (*session, error) {
-	s := &session{}
+	s := &session{c: c}
 	base := ""
 	if overNetwork(x) {
 		s.server = httptest.NewServer(h)
@@ -129,15 +178,44 @@ func (s *session) close() {
 	s.server.Close()
 }
 
-// call asks the provider; a reply that is not well formed, or a panic, is an error.
-func (s *session) call(ctx context.Context, q providers.Query) (r providers.Reply, err error) {
+// query is the call that the session's case records.
+func (s *session) query() (providers.Query, error) { return s.queryOf(s.c.numbers) }
+
+// queryOf is a call like the case's, of other numbers.
+func (s *session) queryOf(numbers []providers.Number) (providers.Query, error) {
+	partition, failure := s.provider.Partition(numbers[0], s.c.Options)
+	if failure != nil {
+		return providers.Query{}, fmt.Errorf("a number of %s is refused: %w", s.c.file, failure)
+	}
+	return providers.Query{Key: s.c.key(), Numbers: numbers, Options: s.c.Options, Partition: partition}, nil
+}
+
+// call asks the provider for what the case asks; a reply that is not well formed,
+// or a panic, is an error.
+func (s *session) call(ctx context.Context) (providers.Reply, error) {
+	q, err := s.query()
+	if err != nil {
+		return providers.Reply{}, err
+	}
+	return s.ask(ctx, q, ticketOf(1))
+}
+
+// ask is call for any query. A deferred one is submitted under ticket and its
+// answers fetched.
+func (s *session) ask(ctx context.Context, q providers.Query, ticket string) (r providers.Reply, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the provider panicked: %v", p)
 		}
 	}()
-	r = s.provider.Call(ctx, q)
-	return r, wellFormed(q, r)
+	if d, ok := s.provider.(providers.Deferred); ok && d.Defers(q) {
+		if r, err = s.later(ctx, d, q, ticket); err != nil {
+			return r, err
+		}
+	} else {
+		r = s.provider.Call(ctx, q)
+	}
+	return r, wellFormed(q, r, s.pending())
 }
 
 // try is one call of case c against an upstream that answers with h.
@@ -147,18 +225,31 @@ func (x *exam) try(ctx context.Context, c *Case, h http.Handler) (providers.Repl
 		return providers.Reply{}, err
 	}
 	defer s.close()
-	return s.call(ctx, c.query())
+	return s.call(ctx)
 }
 
-// wantCall is try, and check of what came of it; the error says which fault it was.
+// wantCall is try for each request of each call, which h answers in its place,
+// and check of what came of it; the error says which fault it was.
 func (x *exam) wantCall(ctx context.Context, fault string, h http.Handler, check func(providers.Reply) error) error {
-	for _, c := range x.answering {
-		r, err := x.try(ctx, c, h)
+	return x.eachStep(func(c *Case, at int, step step) error {
+		r, err := x.try(ctx, c, c.serve(at, h))
 		if err == nil {
 			err = check(r)
 		}
 		if err != nil {
-			return fmt.Errorf("%s, %s: %w", c.file, fault, err)
+			return fmt.Errorf("%s, %s of %s: %w", c.file, fault, step.name, err)
+		}
+		return nil
+	})
+}
+
+// eachStep is do for each request of each call that is answered.
+func (x *exam) eachStep(do func(c *Case, at int, step step) error) error {
+	for _, c := range x.answering {
+		for at, step := range c.steps() {
+			if err := do(c, at, step); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

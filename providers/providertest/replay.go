@@ -26,7 +26,7 @@ func (x *exam) replay(ctx context.Context, c *Case) error {
 	if c.Request == nil || c.Response == nil {
 		return fmt.Errorf("%s: request and response are needed", c.file)
 	}
-	rec := &recorder{next: replay(c.Response)}
+	rec := &recorder{next: c.recorded()}
 	r, err := x.try(ctx, c, rec)
 	switch {
 	case err != nil:
@@ -40,7 +40,7 @@ func (x *exam) replay(ctx context.Context, c *Case) error {
 	if err := c.checkReply(err); err != nil {
 		return err
 	}
-	return c.checkRequest(rec)
+	return c.checkRequests(rec)
 }
 
 func (c *Case) checkReply(err error) error {
@@ -76,52 +76,60 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.next.ServeHTTP(w, req)
 }
 
-// checkRequest compares the one request that was made with the recorded one.
-func (c *Case) checkRequest(rec *recorder) error {
+// checkRequests compares the requests that were made with the recorded ones.
+func (c *Case) checkRequests(rec *recorder) error {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	if len(rec.calls) != 1 {
-		return fmt.Errorf("%s: %d requests, want one", c.file, len(rec.calls))
+	steps := c.steps()
+	if len(rec.calls) != len(steps) {
+		return fmt.Errorf("%s: %d requests, want %d", c.file, len(rec.calls), len(steps))
 	}
-	got, want := rec.calls[0], c.Request
+	for i, step := range steps {
+		if err := c.checkRequest(rec.calls[i], step.request); err != nil {
+			return fmt.Errorf("%s: %s: %w", c.file, step.name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Case) checkRequest(got recorded, want *Request) error {
 	switch uri := got.request.RequestURI; {
 	case got.request.Method != want.Method:
-		return fmt.Errorf("%s: method %s, want %s", c.file, got.request.Method, want.Method)
-	case strings.Contains(uri, c.Secret) || strings.Contains(uri, url.QueryEscape(c.Secret)):
-		return fmt.Errorf("%s: the key is in the address, where proxies log it", c.file)
+		return fmt.Errorf("method %s, want %s", got.request.Method, want.Method)
+	case c.Secret != "" && (strings.Contains(uri, c.Secret) || strings.Contains(uri, url.QueryEscape(c.Secret))):
+		return errors.New("the key is in the address, where proxies log it")
 	case uri != want.Path:
-		return fmt.Errorf("%s: path %s, want %s", c.file, uri, want.Path)
+		return fmt.Errorf("path %s, want %s", uri, want.Path)
 	case got.request.Header.Get("Content-Type") != want.ContentType:
-		return fmt.Errorf("%s: content type %q, want %q", c.file, got.request.Header.Get("Content-Type"), want.ContentType)
+		return fmt.Errorf("content type %q, want %q", got.request.Header.Get("Content-Type"), want.ContentType)
 	}
 	for name, value := range want.Header {
 		if got.request.Header.Get(name) != value {
-			return fmt.Errorf("%s: header %s is not as recorded", c.file, name)
+			return fmt.Errorf("header %s is not as recorded", name)
 		}
 	}
-	return c.checkBody(got.body)
+	return checkBody(got.body, want)
 }
 
-func (c *Case) checkBody(got []byte) error {
-	want := c.Request
+func checkBody(got []byte, want *Request) error {
 	if want.Form != "" {
 		a, errA := url.ParseQuery(want.Form)
 		b, errB := url.ParseQuery(string(got))
 		if errA != nil || errB != nil || !reflect.DeepEqual(a, b) {
-			return fmt.Errorf("%s: the form sent is not the recorded one", c.file)
+			return errors.New("the form sent is not the recorded one")
 		}
 		return nil
 	}
 	if want.Body == nil {
 		if len(got) > 0 {
-			return fmt.Errorf("%s: a body was sent, none is recorded", c.file)
+			return errors.New("a body was sent, none is recorded")
 		}
 		return nil
 	}
 	var a, b any
 	errA, errB := json.Unmarshal(want.Body, &a), json.Unmarshal(got, &b)
 	if errA != nil || errB != nil || !reflect.DeepEqual(a, b) {
-		return fmt.Errorf("%s: the body sent is not the recorded one", c.file)
+		return errors.New("the body sent is not the recorded one")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func checkBalance(ctx context.Context, x *exam) error {
 	case Balance(got) != *c.Balance:
 		return fmt.Errorf("%s: want %+v, got %+v", c.file, *c.Balance, got)
 	}
-	if err := c.checkRequest(rec); err != nil {
+	if err := c.checkRequests(rec); err != nil {
 		return err
 	}
 	for fault, h := range map[string]http.Handler{

@@ -19,26 +19,42 @@ const soon = 5 * time.Second
 func checkCancel(ctx context.Context, x *exam) error {
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := x.returnsSoon(over, replay(x.found.Response), nil); err != nil {
-		return fmt.Errorf("cancelled before the call: %w", err)
+	for _, ask := range x.asks() {
+		if err := x.returnsSoon(over, x.found.recorded(), ask, nil); err != nil {
+			return fmt.Errorf("cancelled before the call: %w", err)
+		}
 	}
 	if !overNetwork(x) {
 		return nil
 	}
-	arrived := make(chan struct{})
-	h := hanging(func(http.ResponseWriter) { close(arrived) })
-	ctx, cancel = context.WithCancel(ctx)
-	defer cancel()
-	if err := x.returnsSoon(ctx, h, func() {
-		<-arrived
+	for at, step := range x.found.steps() {
+		arrived := make(chan struct{})
+		h := hanging(func(http.ResponseWriter) { close(arrived) })
+		ctx, cancel := context.WithCancel(ctx)
+		err := x.returnsSoon(ctx, x.found.serve(at, h), (*session).call, func() {
+			<-arrived
+			cancel()
+		})
 		cancel()
-	}); err != nil {
-		return fmt.Errorf("cancelled on the wire: %w", err)
+		if err != nil {
+			return fmt.Errorf("cancelled with %s on the wire: %w", step.name, err)
+		}
 	}
 	return nil
 }
 
-func (x *exam) returnsSoon(ctx context.Context, h http.Handler, meanwhile func()) error {
+// ask is a way to ask the provider for what found.json asks.
+type ask func(*session, context.Context) (providers.Reply, error)
+
+// asks are the whole call or, of a deferred provider, submit and query each alone.
+func (x *exam) asks() []ask {
+	if x.found.Query == nil {
+		return []ask{(*session).call}
+	}
+	return []ask{(*session).submit, (*session).fetch}
+}
+
+func (x *exam) returnsSoon(ctx context.Context, h http.Handler, ask ask, meanwhile func()) error {
 	s, err := x.open(x.found, h)
 	if err != nil {
 		return err
@@ -46,7 +62,7 @@ func (x *exam) returnsSoon(ctx context.Context, h http.Handler, meanwhile func()
 	defer s.close()
 	done := make(chan error, 1)
 	go func() {
-		r, err := s.call(ctx, x.found.query())
+		r, err := ask(s, ctx)
 		if err == nil {
 			err = wantFailure(r, providers.KindTimeout, providers.KindUnavailable, providers.KindCutOff)
 		}

@@ -11,8 +11,8 @@ import (
 // checkContentType: the recorded replies are understood under wrong types,
 // compressed, and with a byte order mark.
 func checkContentType(ctx context.Context, x *exam) error {
-	for _, c := range x.answering {
-		plain := []byte(c.Response.Body)
+	return x.eachStep(func(c *Case, at int, step step) error {
+		plain := []byte(step.response.Body)
 		zipped, err := compress(plain)
 		if err != nil {
 			return err
@@ -30,22 +30,22 @@ func checkContentType(ctx context.Context, x *exam) error {
 			{"Content-Type", "application/json", append(append([]byte("\r\n "), plain...), '\n')},
 		}
 		for _, f := range forms {
-			as := *c.Response
+			as := *step.response
 			as.Header = maps.Clone(as.Header)
 			if as.Header == nil {
 				as.Header = map[string]string{}
 			}
 			as.Header[f.header] = f.value
-			r, err := x.try(ctx, c, replayBody(&as, f.body))
+			r, err := x.try(ctx, c, c.serve(at, replayBody(&as, f.body)))
 			if err == nil {
 				err = sameAll(c.Outcomes, r)
 			}
 			if err != nil {
-				return fmt.Errorf("%s with %s %q: %w", c.file, f.header, f.value, err)
+				return fmt.Errorf("%s, %s with %s %q: %w", c.file, step.name, f.header, f.value, err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func compress(plain []byte) ([]byte, error) {

@@ -11,17 +11,20 @@ import (
 // provider has nothing running, also after calls that ended badly.
 func checkGoroutines(ctx context.Context, x *exam) error {
 	before := goleak.IgnoreCurrent()
-	if _, err := x.try(ctx, x.found, replay(x.found.Response)); err != nil {
+	if _, err := x.try(ctx, x.found, x.found.recorded()); err != nil {
 		return err
 	}
 	if overNetwork(x) {
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel()
-		if _, err := x.try(short, x.found, hanging(nil)); err != nil {
-			return err
-		}
-		if _, err := x.try(ctx, x.found, raw(true, "")); err != nil {
-			return err
+		for at := range x.found.steps() {
+			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			_, err := x.try(short, x.found, x.found.serve(at, hanging(nil)))
+			cancel()
+			if err != nil {
+				return err
+			}
+			if _, err := x.try(ctx, x.found, x.found.serve(at, raw(true, ""))); err != nil {
+				return err
+			}
 		}
 	}
 	return goleak.Find(before)

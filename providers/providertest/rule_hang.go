@@ -18,10 +18,14 @@ func checkHang(ctx context.Context, x *exam) error {
 		"silence":           func(http.ResponseWriter) {},
 		"silence in a body": beginBody,
 	} {
-		for _, c := range x.answering {
-			if err := x.hang(ctx, c, begin); err != nil {
-				return fmt.Errorf("%s with %s: %w", c.file, fault, err)
+		err := x.eachStep(func(c *Case, at int, step step) error {
+			if err := x.hang(ctx, c, at, begin); err != nil {
+				return fmt.Errorf("%s, %s with %s: %w", c.file, step.name, fault, err)
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -34,7 +38,7 @@ func beginBody(w http.ResponseWriter) {
 
 // hang lets a call's time run out. On a busy machine that may be before the
 // request has arrived, which proves nothing: then it is tried with more.
-func (x *exam) hang(ctx context.Context, c *Case, begin func(http.ResponseWriter)) error {
+func (x *exam) hang(ctx context.Context, c *Case, at int, begin func(http.ResponseWriter)) error {
 	for patience := 100 * time.Millisecond; ; patience *= 3 {
 		var arrived atomic.Bool
 		h := hanging(func(w http.ResponseWriter) {
@@ -42,7 +46,7 @@ func (x *exam) hang(ctx context.Context, c *Case, begin func(http.ResponseWriter
 			begin(w)
 		})
 		short, cancel := context.WithTimeout(ctx, patience)
-		r, err := x.try(short, c, h)
+		r, err := x.try(short, c, c.serve(at, h))
 		cancel()
 		if err != nil {
 			return err

@@ -6,7 +6,8 @@ import (
 	"fmt"
 )
 
-// checkLimits: the limits make sense and never change.
+// checkLimits: the limits make sense and never change, and no recorded call is
+// above them.
 func checkLimits(_ context.Context, x *exam) error {
 	switch l := x.limits; {
 	case l != x.sample.Limits():
@@ -17,8 +18,17 @@ func checkLimits(_ context.Context, x *exam) error {
 		return errors.New("no timeout")
 	case l.Concurrency < 0 || l.Rate < 0:
 		return errors.New("a negative concurrency or rate")
-	case len(x.found.numbers) > l.MaxBatch:
-		return fmt.Errorf("%s asks more than %d numbers", x.found.file, l.MaxBatch)
+	}
+	for _, c := range x.cases {
+		most, err := x.mostOf(c)
+		switch {
+		case err != nil:
+			return err
+		case most < 1 || most > x.limits.MaxBatch:
+			return fmt.Errorf("%s: a partition of %d numbers a call, with %d at most", c.file, most, x.limits.MaxBatch)
+		case len(c.numbers) > most:
+			return fmt.Errorf("%s asks more than %d numbers", c.file, most)
+		}
 	}
 	return nil
 }

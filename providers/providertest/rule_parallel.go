@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 
 	"github.com/lookupq/lookupq/providers"
@@ -12,21 +13,21 @@ import (
 
 // checkParallel: calls at the same time do not touch each other.
 func checkParallel(ctx context.Context, x *exam) error {
-	const callers, rounds = 8, 5
-	numbers, want := x.found.numbers, x.found.Outcomes
-	var s *session
-	var err error
-	if overNetwork(x) {
-		var m *mimic
-		if m, err = newMimic(x.found); err != nil {
-			return err
+	for _, c := range x.answering {
+		if err := x.crowd(ctx, c); err != nil {
+			return fmt.Errorf("%s: %w", c.file, err)
 		}
-		numbers, want = m.more(callers * min(x.limits.MaxBatch, 10))
-		shuffle(numbers, want) // or what one caller expects is what all expect
-		s, err = x.open(x.found, m)
-	} else {
-		s, err = x.open(x.found, nil)
 	}
+	return nil
+}
+
+func (x *exam) crowd(ctx context.Context, c *Case) error {
+	const callers, rounds = 8, 5
+	numbers, want, upstream, err := x.plenty(c, callers)
+	if err != nil {
+		return err
+	}
+	s, err := x.open(c, upstream)
 	if err != nil {
 		return err
 	}
@@ -40,13 +41,36 @@ func checkParallel(ctx context.Context, x *exam) error {
 			if from == to {
 				from, to = 0, len(numbers)
 			}
-			for range rounds {
-				errs[i] = errors.Join(errs[i], s.wants(ctx, x.found.queryOf(numbers[from:to]), want[from:to]))
+			for round := range rounds {
+				ticket := ticketOf(1 + i*rounds + round)
+				errs[i] = errors.Join(errs[i], s.wants(ctx, numbers[from:to], want[from:to], ticket))
 			}
 		})
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// plenty is numbers for so many callers of calls like c, what to expect of each,
+// and the upstream that answers them. A provider that calls nobody has c's alone.
+func (x *exam) plenty(c *Case, callers int) ([]providers.Number, []Outcome, http.Handler, error) {
+	if !overNetwork(x) {
+		return c.numbers, c.Outcomes, nil, nil
+	}
+	m, err := newMimic(c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	most, err := x.mostOf(c)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if m.entries == nil {
+		most = 1 // the body speaks of one number
+	}
+	numbers, want := m.more(callers * min(most, 10))
+	shuffle(numbers, want) // or what one caller expects is what all expect
+	return numbers, want, m, nil
 }
 
 // shuffle is the same every time.
@@ -58,14 +82,18 @@ func shuffle(numbers []providers.Number, want []Outcome) {
 	})
 }
 
-// wants makes a call and compares its outcomes.
-func (s *session) wants(ctx context.Context, q providers.Query, want []Outcome) error {
-	r, err := s.call(ctx, q)
+// wants makes a call for numbers and compares its outcomes.
+func (s *session) wants(ctx context.Context, numbers []providers.Number, want []Outcome, ticket string) error {
+	q, err := s.queryOf(numbers)
+	if err != nil {
+		return err
+	}
+	r, err := s.ask(ctx, q, ticket)
 	if err == nil {
 		err = sameAll(want, r)
 	}
 	if err != nil {
-		return fmt.Errorf("%d numbers: %w", len(q.Numbers), err)
+		return fmt.Errorf("%d numbers: %w", len(numbers), err)
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 // has failed; the number whose entry is damaged is not refused for good, and
 // nobody blames the key.
 func checkWrongTypes(ctx context.Context, x *exam) error {
-	for _, c := range x.answering {
-		all, err := c.mutations()
+	return x.eachStep(func(c *Case, at int, step step) error {
+		all, err := mutations(step.response.Body, step.response.Entries)
 		if err != nil {
 			return err
 		}
@@ -22,16 +22,16 @@ func checkWrongTypes(ctx context.Context, x *exam) error {
 			return err
 		}
 		for _, m := range all {
-			r, err := x.try(ctx, c, replayBody(c.Response, m.body))
+			r, err := x.try(ctx, c, c.serve(at, replayBody(step.response, m.body)))
 			if err == nil {
 				err = c.checkMutation(m, owner, r)
 			}
 			if err != nil {
-				return fmt.Errorf("%s with %s: %w", c.file, m.what, err)
+				return fmt.Errorf("%s, %s with %s: %w", c.file, step.name, m.what, err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *Case) checkMutation(m mutation, owner []int, r providers.Reply) error {
@@ -45,7 +45,7 @@ func (c *Case) checkMutation(m mutation, owner []int, r providers.Reply) error {
 			if err := same(c.Outcomes[i], o); err != nil {
 				return fmt.Errorf("number %d, whose entry is whole: %w", i, err)
 			}
-		case o.Kind == providers.Invalid, o.Kind == providers.NotFound && !m.null:
+		case o.Kind == providers.Invalid, o.Kind == providers.NotFound && !m.none:
 			return fmt.Errorf("number %d is %s because of a damaged reply", i, written(o).Kind)
 		}
 	}
@@ -54,7 +54,7 @@ func (c *Case) checkMutation(m mutation, owner []int, r providers.Reply) error {
 
 // owners says which number each entry of the recorded list is of.
 func (c *Case) owners() ([]int, error) {
-	if c.Response.Entries == nil {
+	if c.answer().Entries == nil {
 		return nil, nil
 	}
 	list, err := c.entries()

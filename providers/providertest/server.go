@@ -1,14 +1,10 @@
 package providertest
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"regexp"
 	"strconv"
-
-	"github.com/lookupq/lookupq/providers"
 )
 
 // replay answers as recorded. A provider that calls nobody has no response, and
@@ -67,90 +63,33 @@ func raw(reset bool, bytes string) http.Handler {
 	})
 }
 
-// mimic is an upstream that answers whatever numbers it is asked, in the words of
-// a recorded call: each number with the entry of one of the recorded numbers.
-type mimic struct {
-	c       *Case
-	entries []entry // nil if the body answers one number
-	// as says whose entry a number's answer is made of, by its national part.
-	as map[string]int
-	// arrange, if set, changes the order of a reply's entries.
-	arrange func([]entry)
-	digits  *regexp.Regexp
+// recorded is the upstream that answers as the case records.
+func (c *Case) recorded() http.Handler {
+	if c.Query == nil {
+		return replay(c.Response)
+	}
+	return c.serve(0, replay(c.Response))
 }
 
-func newMimic(c *Case) (*mimic, error) {
-	u := &mimic{c: c, as: make(map[string]int), digits: regexp.MustCompile(`\d{5,}`)}
-	for i, n := range c.numbers {
-		u.as[n.National] = i
+// serve is the recorded upstream with h in place of one of its steps.
+func (c *Case) serve(at int, h http.Handler) http.Handler {
+	if c.Query == nil {
+		return h
 	}
-	if c.Response.Entries == nil {
-		return u, nil
-	}
-	var err error
-	u.entries, err = c.entriesByNumber()
-	return u, err
-}
-
-// more invents n further numbers of the same partition and says what to expect
-// of each. The last digits count up, so prefix and length stay.
-func (u *mimic) more(n int) ([]providers.Number, []Outcome) {
-	numbers := make([]providers.Number, 0, n)
-	outcomes := make([]Outcome, 0, n)
-	for i := 0; len(numbers) < n; i++ {
-		model := i % len(u.c.numbers)
-		num := u.c.numbers[model]
-		tail := fmt.Sprintf("%05d", i)
-		num.National = num.National[:len(num.National)-len(tail)] + tail
-		num.E164 = "+" + num.CountryCode + num.National
-		if _, taken := u.as[num.National]; taken {
-			continue
-		}
-		u.as[num.National] = model
-		numbers = append(numbers, num)
-		outcomes = append(outcomes, u.c.Outcomes[model])
-	}
-	return numbers, outcomes
-}
-
-// ServeHTTP implements http.Handler: it looks for the digits of known numbers in
-// the request, wherever the provider writes them.
-func (u *mimic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return
-	}
-	var entries []entry
-	single := u.c.Response.Body
-	for _, digits := range u.digits.FindAllString(r.URL.String()+" "+string(body), -1) {
-		national, model, ok := u.known(digits)
-		switch from := u.c.numbers[model].National; {
-		case !ok:
-		case u.entries != nil:
-			entries = append(entries, renumber(u.entries[model], from, national))
-		default:
-			single = renumber(single, from, national)
-		}
-	}
-	reply := []byte(single)
-	if u.entries != nil {
-		if u.arrange != nil {
-			u.arrange(entries)
-		}
-		if reply, err = u.c.withEntries(entries); err != nil {
-			http.Error(w, err.Error(), http.StatusTeapot)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := c.stepOf(r)
+		if now == at {
+			h.ServeHTTP(w, r)
 			return
 		}
-	}
-	replayBody(u.c.Response, reply).ServeHTTP(w, r)
+		replay(c.steps()[now].response).ServeHTTP(w, r)
+	})
 }
 
-// known finds a number in a run of digits that may begin with its calling code.
-func (u *mimic) known(digits string) (national string, model int, ok bool) {
-	for cut := 0; cut <= 3 && cut < len(digits); cut++ {
-		if model, ok = u.as[digits[cut:]]; ok {
-			return digits[cut:], model, true
-		}
+// stepOf says which step of the case a request belongs to.
+func (c *Case) stepOf(r *http.Request) int {
+	if c.Query != nil && r.URL.EscapedPath() == pathOf(c.Query.Request) {
+		return 1
 	}
-	return "", 0, false
+	return 0
 }

@@ -4,6 +4,11 @@
 // it, and makes the faults itself: an upstream that is slow, broken, hostile or
 // gone. It starts its own servers on the loopback interface and stops them.
 //
+// A deferred provider's call is two requests: the suite submits, fetches page
+// after page and reads the entries, as the worker does over minutes, and every
+// fault is made of either request. Receipts that the upstream pushes are recorded
+// beside the calls.
+//
 // A provider that calls nobody is asked what needs no network, one that takes a
 // number at a time nothing about lists: the rules that apply follow from what the
 // provider says of itself. No rule is ever skipped.
@@ -13,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,9 +74,21 @@ func (r rule) run(ctx context.Context, x *exam) error {
 	return nil
 }
 
+func deferred(x *exam) bool {
+	_, ok := x.sample.(providers.Deferred)
+	return ok
+}
+
 func always(*exam) bool        { return true }
 func overNetwork(x *exam) bool { return !x.limits.Keyless }
 func inBatches(x *exam) bool   { return overNetwork(x) && x.limits.MaxBatch > 1 }
+
+func inPages(x *exam) bool { return deferred(x) && x.found.Query.Paging != nil }
+
+func withOptions(x *exam) bool {
+	_, ok := x.sample.(providers.OptionsValidator)
+	return ok || slices.ContainsFunc(x.cases, func(c *Case) bool { return len(c.Options) > 0 })
+}
 
 func withBalance(x *exam) bool {
 	_, ok := x.sample.(providers.BalanceReader)
@@ -83,6 +101,7 @@ func rulesFor(x *exam) []rule {
 		{"limits", always, checkLimits},
 		{"settings", always, checkSettings},
 		{"partition", always, checkPartition},
+		{"options", withOptions, checkOptions},
 		{"found", always, checkFound},
 		{"not found", always, checkNotFound},
 		{"partial", always, checkPartial},
@@ -112,6 +131,14 @@ func rulesFor(x *exam) []rule {
 		{"duplicate numbers", inBatches, checkDuplicate},
 		{"any order", inBatches, checkOrder},
 		{"full batch", inBatches, checkFullBatch},
+
+		{"pace", deferred, checkPace},
+		{"pages", inPages, checkPages},
+		{"no callback", deferred, checkNoCallback},
+		{"receipts", deferred, checkReceipts},
+		{"strange receipts", deferred, checkStrangeReceipts},
+		{"garbled receipts", deferred, checkGarbledReceipts},
+		{"receipt types", deferred, checkReceiptTypes},
 
 		{"balance", withBalance, checkBalance},
 	}

@@ -14,6 +14,13 @@ type limiter struct {
 	open   int
 	calls  spacing
 	nums   spacing
+	paces  map[string]*spacing
+}
+
+// pace is a rate of its own for one sort of call; 0 or less is unlimited.
+type pace struct {
+	name string
+	rate float64 // calls a second
 }
 
 // jitterTolerance is how much earlier than its turn a call may arrive.
@@ -36,7 +43,7 @@ func (s *spacing) admit(now time.Time, rate float64, cost int) bool {
 }
 
 // enter asks for one call with n numbers; leave must follow if it is let in.
-func (l *limiter) enter(now time.Time, n int) bool {
+func (l *limiter) enter(now time.Time, n int, paces ...pace) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.limits.Concurrency > 0 && l.open >= l.limits.Concurrency {
@@ -45,8 +52,32 @@ func (l *limiter) enter(now time.Time, n int) bool {
 	if !l.calls.admit(now, l.limits.Rate, 1) || !l.nums.admit(now, l.limits.NumberRate, n) {
 		return false
 	}
+	for _, p := range paces {
+		s := l.paces[p.name]
+		if s == nil {
+			if l.paces == nil {
+				l.paces = map[string]*spacing{}
+			}
+			s = &spacing{}
+			l.paces[p.name] = s
+		}
+		if !s.admit(now, p.rate, 1) {
+			return false
+		}
+	}
 	l.open++
 	return true
+}
+
+// room is how many calls the limiter would let in right now, at most its rate,
+// and when the next one may come. For the headers that tell it.
+func (l *limiter) room(now time.Time) (left int, reset time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if reset = l.calls.next.Sub(now); reset > 0 {
+		return 0, reset
+	}
+	return max(1, int(l.limits.Rate)), 0
 }
 
 func (l *limiter) leave() {

@@ -1,49 +1,44 @@
 // Package simulator is the upstreams' wire protocols as a server: what a client
-// may meet in a night (limits, latency, error mixes, poison, balance, outages) in
-// seconds and for nothing. In comes a Profile, out go answers and a Ledger of
-// everything that was asked. Close stops it and waits for its calls.
+// may meet in a night (limits, latency, error mixes, poison, balance, outages,
+// receipts that come late or never) in seconds and for nothing. In comes a
+// Profile, out go answers, receipts, and a Ledger of everything that was asked.
+// Close stops it and waits for its calls and receipts.
 package simulator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
 
-// QXTPath is where the simulated QXT stands: its base_url is URL() + QXTPath.
-const QXTPath = "/qxt"
+// Where the upstreams stand: the base_url of each is URL() and its path.
+const (
+	QXTPath       = "/qxt"
+	PortcheckPath = "/portcheck"
+	TelnyxPath    = "/telnyx/v2"
+	NXCloudPath   = "/nxcloud"
+)
 
 // Server is a running simulator.
 type Server struct {
-	http    *http.Server
-	url     string
-	started time.Time
-	ledger  *Ledger
-	served  chan error
-	closing chan struct{} // ends calls that hang or are slow
+	http      *http.Server
+	url       string
+	served    chan error
+	closing   chan struct{} // ends calls that hang or are slow
+	upstreams map[Upstream]*upstream
+	pusher    *pusher
 
-	mu       sync.Mutex
-	rng      *rand.Rand
-	profile  Profile
-	limiters map[string]*limiter
-	balances map[string]*account
+	mu      sync.Mutex
+	profile *Profile // never changed, only replaced
+	epoch   time.Time
 }
 
-type account struct {
-	key   Key
-	calls int64
-	spent int64
-}
-
-// Start serves profile on listen ("127.0.0.1:0" picks a port) until Close.
+// Start serves profile on listen ("127.0.0.1:0" picks a port) until Close. It
+// outlives ctx.
 func Start(ctx context.Context, listen string, profile Profile) (*Server, error) {
 	if err := profile.validate(); err != nil {
 		return nil, err
@@ -54,35 +49,76 @@ func Start(ctx context.Context, listen string, profile Profile) (*Server, error)
 		return nil, fmt.Errorf("simulator: cannot listen on %s: %w; choose another with --listen", listen, err)
 	}
 	s := &Server{
-		url: "http://" + ln.Addr().String(), started: time.Now(), ledger: newLedger(),
-		served: make(chan error, 1), closing: make(chan struct{}),
+		url:    "http://" + ln.Addr().String(),
+		served: make(chan error, 1), closing: make(chan struct{}), upstreams: map[Upstream]*upstream{},
 	}
+	mux := http.NewServeMux()
+	s.controlRoutes(mux)
+	s.qxtRoutes(mux)
+	s.portcheckRoutes(mux)
+	s.telnyxRoutes(mux)
+	s.nxcloudRoutes(context.WithoutCancel(ctx), mux)
 	s.SetProfile(profile)
-	s.http = &http.Server{Handler: s.routes(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.http.Serve(ln) }()
 	return s, nil
+}
+
+// add makes one of the upstreams, which takes maxBatch numbers a call.
+func (s *Server) add(name Upstream, maxBatch int) *upstream {
+	u := &upstream{name: name, server: s, ledger: newLedger(maxBatch, prefixOf(name))}
+	s.upstreams[name] = u
+	return u
 }
 
 // URL is the server's address, without a path.
 func (s *Server) URL() string { return s.url }
 
-// Ledger is what the server saw.
-func (s *Server) Ledger() *Ledger { return s.ledger }
+// BaseURL is the address that a provider of u is configured with.
+func (s *Server) BaseURL(u Upstream) string {
+	switch u {
+	case UpstreamQXT:
+		return s.url + QXTPath
+	case UpstreamPortcheck:
+		return s.url + PortcheckPath
+	case UpstreamTelnyx:
+		return s.url + TelnyxPath
+	case UpstreamNXCloud:
+		return s.url + NXCloudPath
+	}
+	return s.url
+}
 
-// SetProfile changes the behaviour for the calls to come. Balances and limits start anew.
+// Ledger is what the simulated QXT saw.
+func (s *Server) Ledger() *Ledger { return s.LedgerOf(UpstreamQXT) }
+
+// LedgerOf is what one of Upstreams saw.
+func (s *Server) LedgerOf(u Upstream) *Ledger { return s.upstreams[u].ledger }
+
+// SetProfile changes the behaviour for the calls to come. Balances, limits and
+// the clock of outages and bursts start anew; ledgers and submitted batches stay.
 func (s *Server) SetProfile(p Profile) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.profile = p
-	s.rng = rand.New(rand.NewPCG(p.Seed, 1)) //nolint:gosec // repeatable faults, no secrets
-	s.limiters = map[string]*limiter{}
-	s.balances = map[string]*account{}
-	for _, k := range p.QXT.Keys {
-		s.balances[k.Key] = &account{key: k}
+	s.profile = &p
+	s.epoch = time.Now()
+	for _, u := range s.upstreams {
+		u.set(&p)
 	}
 }
 
-// Close ends open calls and waits until the server has stopped.
+// Reset empties the ledgers and starts the clock of outages and bursts anew.
+// Balances, limits and submitted batches stay.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	s.epoch = time.Now()
+	s.mu.Unlock()
+	for _, u := range s.upstreams {
+		u.ledger.Reset()
+	}
+}
+
+// Close ends open calls and receipts and waits until the server has stopped.
 func (s *Server) Close(ctx context.Context) error {
 	close(s.closing)
 	err := s.http.Shutdown(ctx)
@@ -92,60 +128,21 @@ func (s *Server) Close(ctx context.Context) error {
 	if serr := <-s.served; !errors.Is(serr, http.ErrServerClosed) {
 		err = errors.Join(err, serr)
 	}
+	s.pusher.close()
 	return err
 }
 
-func (s *Server) routes() http.Handler {
-	mux := http.NewServeMux()
-	s.qxtRoutes(mux)
-	mux.HandleFunc("GET /sim/ledger", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, s.ledger.Summary())
-	})
-	mux.HandleFunc("GET /sim/numbers", func(w http.ResponseWriter, r *http.Request) {
-		least, err := strconv.ParseUint(r.FormValue("at_least"), 10, 32)
-		if err != nil {
-			least = 1
-		}
-		reply(w, s.ledger.Numbers(uint32(least)))
-	})
-	mux.HandleFunc("POST /sim/reset", func(w http.ResponseWriter, _ *http.Request) {
-		s.ledger.Reset()
-		w.WriteHeader(http.StatusNoContent)
-	})
-	mux.HandleFunc("POST /sim/profile", s.postProfile)
-	return mux
-}
-
-func (s *Server) postProfile(w http.ResponseWriter, r *http.Request) {
-	const maxProfile = 1 << 20
-	body := make([]byte, 0, 4096)
-	buf := make([]byte, 4096)
-	for len(body) < maxProfile {
-		n, err := r.Body.Read(buf)
-		body = append(body, buf[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	p, err := ParseProfile(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s.SetProfile(p)
-	w.WriteHeader(http.StatusNoContent)
-}
-
-func reply(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) //nolint:errchkjson // the client is gone: nobody to tell
-}
-
-// random draws one share in [0,1).
-func (s *Server) random() float64 {
+func (s *Server) snapshot() *Profile {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rng.Float64()
+	return s.profile
+}
+
+// elapsed is the time that outages and bursts are told in.
+func (s *Server) elapsed() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.epoch)
 }
 
 // wait lets d pass; false if the server closes meanwhile. A client that leaves
@@ -170,73 +167,4 @@ func (s *Server) hang(r *http.Request) {
 	case <-r.Context().Done():
 	case <-s.closing:
 	}
-}
-
-// limiterOf returns the limiter of a key, made on first use.
-func (s *Server) limiterOf(key string) *limiter {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.limiters[key]
-	if l == nil {
-		limits := s.profile.QXT.Limits
-		if a := s.balances[key]; a != nil {
-			limits = merge(a.key.Limits, limits)
-		}
-		l = &limiter{limits: limits}
-		s.limiters[key] = l
-	}
-	return l
-}
-
-func merge(l, base Limits) Limits {
-	if l.Concurrency == 0 {
-		l.Concurrency = base.Concurrency
-	}
-	if l.Rate == 0 {
-		l.Rate = base.Rate
-	}
-	if l.NumberRate == 0 {
-		l.NumberRate = base.NumberRate
-	}
-	if l.RetryAfter == 0 {
-		l.RetryAfter = base.RetryAfter
-	}
-	if l.RetryAfterForm == "" {
-		l.RetryAfterForm = base.RetryAfterForm
-	}
-	return l
-}
-
-// tooMany answers 429 in the form that the limits say.
-func tooMany(w http.ResponseWriter, l Limits) {
-	d := l.RetryAfter
-	if d == 0 {
-		d = time.Second
-	}
-	switch l.RetryAfterForm {
-	case "", "seconds":
-		w.Header().Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
-	case "date":
-		w.Header().Set("Retry-After", time.Now().Add(d).UTC().Format(http.TimeFormat))
-	case "ms":
-		w.Header().Set("Retry-After-Ms", strconv.FormatInt(d.Milliseconds(), 10))
-	}
-	http.Error(w, "too many requests", http.StatusTooManyRequests)
-}
-
-// reset breaks the connection off.
-func reset(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
-}
-
-// page is what a broken gateway says instead of JSON.
-func page(size int) string {
-	return "<html><body>" + strings.Repeat("upstream error ", max(1, size/15)) + "</body></html>"
 }

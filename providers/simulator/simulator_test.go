@@ -99,7 +99,7 @@ func TestBatchTellsTheTruth(t *testing.T) {
 	for i, e := range entries {
 		truth := s.snapshot().QXTTruth(numbers[i])
 		require.Equal(t, numbers[i], e.Result.Mobile)
-		got := Truth{Code: e.Code, Res: e.Result.Res, Area: e.Result.Area, Init: e.Result.InitIsp, Now: e.Result.NowIsp}
+		got := QXTAnswer{Code: e.Code, Res: e.Result.Res, Area: e.Result.Area, Init: e.Result.InitIsp, Now: e.Result.NowIsp}
 		require.Equal(t, truth, got)
 		seen[truth.Res]++
 	}
@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 		{"reset", "qxt: {http_errors: [{share: 1, mode: reset}]}", "reset by peer"},
 		{"truncate", "qxt: {http_errors: [{share: 1, mode: truncate}]}", "unexpected EOF"},
 		{"html", "qxt: {http_errors: [{share: 1, mode: html}]}", "<html>"},
-		{"outage", "qxt: {outages: [{from: 0s, to: 1h}]}", "service unavailable"},
+		{"outage", "qxt: {outages: [{from: 0s, to: 1h}]}", "Service Unavailable"},
 		{"call error", "qxt: {call_errors: [{share: 1, code: -8}]}", `"code":-8`},
 		{"poison", "qxt: {poison: {numbers: ['13900000000']}}", `{"code":1,`},
 		{"missing", "qxt: {missing: 1}", `[]`},
@@ -246,9 +246,9 @@ func TestRevokedKeyAndControl(t *testing.T) {
 	_, _, third := batch(t, s, testKey, mobiles(1)...)
 	require.Contains(t, third, `"code":0`, "the new profile knows every key")
 
-	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sim/numbers?at_least=2", http.NoBody)
+	req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+"/sim/numbers?at_least=2&upstream=qxt", http.NoBody)
 	require.NoError(t, err)
 	_, _, text := do(t, req)
-	require.JSONEq(t, `{"13900000000":2}`, text)
+	require.JSONEq(t, `{"+8613900000000":2}`, text)
 	require.Contains(t, form(t, s, "/carrier", url.Values{"apikey": {testKey}, "mobile": {"13900000001"}}), "Init_isp")
 }

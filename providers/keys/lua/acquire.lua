@@ -3,7 +3,8 @@
 -- 4 lease (ms), 5 guard (ms), 6 max, 7 permits this pool holds, 8 the largest max
 -- it ever asks for (0: not known), then for each entity: concurrency, rate, number rate (a second; 0 is no limit), number window (us).
 -- Returns {'ok', entity, numbers, us, is probe, was it the last (1)} or
--- {reason, wait (us), is a permit missing (0, 1), us until one ends by itself, epoch}.
+-- {reason, wait (us), is a permit missing (0, 1), us until one ends by itself, epoch,
+-- what the pause or quarantine is for ('' if that differs from key to key)}.
 local id, pool = ARGV[2], ARGV[3]
 local lease, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
 local max, held, batch = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -17,7 +18,7 @@ local starving_after = 1000
 local gone_after = 300
 
 local epoch_id, created = epoch(ARGV[1], lease)
-if now < created + guard then return { 'guard', (created + guard - now) * 1000, 0, 0, epoch_id } end
+if now < created + guard then return { 'guard', (created + guard - now) * 1000, 0, 0, epoch_id, '' } end
 local created_us = created * 1000
 
 -- lower is the lower of my limit and another live pool's; math.huge is no limit.
@@ -38,8 +39,8 @@ local function due(e, written, span)
 end
 
 -- hold makes e wait until a time (us), if that is the longest wait.
-local function hold(e, till, why)
-  if till - now_us > e.wait then e.wait, e.why = till - now_us, why end
+local function hold(e, till, why, cause)
+  if till - now_us > e.wait then e.wait, e.why, e.cause = till - now_us, why, cause end
 end
 
 -- Request rate: GCRA without burst. The gap is longer than 1/rate by as much as
@@ -74,29 +75,29 @@ end
 local function look(i)
   local e = { i = i, leases = KEYS[3 + 2 * i], state = KEYS[4 + 2 * i], wait = 0 }
   local h = redis.call('HMGET', e.state, 'rt', 'nt', 'nl', 'pu', 'qn', 'qa', 'lg',
-    'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu')
+    'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu', 'pw', 'qw')
   local a = 9 + 4 * i
   redis.call('ZREMRANGEBYSCORE', e.leases, '-inf', int(now))
   e.count = redis.call('ZCARD', e.leases)
   e.free = lower(ARGV[a], h[8], h[9]) - e.count
   e.failures, e.last = num(h[5]), num(h[7])
-  hold(e, num(h[4]) * 1000, 'paused')
-  if e.failures > 0 then hold(e, num(h[6]) * 1000, 'quarantined') end
+  hold(e, num(h[4]) * 1000, 'paused', h[14])
+  if e.failures > 0 then hold(e, num(h[6]) * 1000, 'quarantined', h[15]) end
   look_rate(e, lower(ARGV[a + 1], h[10], h[11]), num(h[1]))
   look_numbers(e, lower(ARGV[a + 2], h[12], h[13]), ARGV[a + 3], num(h[2]), h[3])
   return e
 end
 
--- ready returns how long e cannot take m numbers, and why.
+-- ready returns how long e cannot take m numbers, and why, and why that is.
 local function ready(e, m)
-  if not e.budget then return e.wait, e.why end
+  if not e.budget then return e.wait, e.why, e.cause end
   local over, till = e.sum + m - e.budget, 0
   for _, entry in ipairs(e.log) do
     if over <= 0 then break end
     over, till = over - entry[2], entry[1] + e.window
   end
   if till - now_us > e.wait then return till - now_us, 'number_rate' end
-  return e.wait, e.why
+  return e.wait, e.why, e.cause
 end
 
 -- first_end is when (us from now) a lease of e ends that nobody renews.
@@ -168,12 +169,13 @@ local all = look(0)
 local best, best_m, free = nil, 0, 0
 local due_later = false
 local rank, wait, why, lack = math.huge, 0, nil, nil
+local common -- what keeps every key from being used; false if that differs
 for i = 1, (#KEYS - 4) / 2 do
   local key = look(i)
   local m = math.min(max, all.most, key.most)
-  local w, reason = ready(all, m)
-  local w2, reason2 = ready(key, m)
-  if w2 > w then w, reason = w2, reason2 end
+  local w, reason, cause = ready(all, m)
+  local w2, reason2, cause2 = ready(key, m)
+  if w2 > w then w, reason, cause = w2, reason2, cause2 end
   local short = (all.free < 1 and all) or (key.free < 1 and key) or nil
   if w == 0 and not short then
     free = free + key.free
@@ -185,6 +187,8 @@ for i = 1, (#KEYS - 4) / 2 do
     -- opens sooner is the better news.
     local r = math.max(w, short and 20000 or 0)
     due_later = due_later or not short
+    if common == nil then common = cause or false end
+    if common ~= cause then common = false end
     if r < rank then rank, wait, why, lack = r, w, reason, short end
   end
 end
@@ -198,9 +202,9 @@ if best and math.min(free, all.free) > before then
   return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, last and 1 or 0 }
 end
 local full = lack and 1 or 0
-if best then wait, why, full, lack = 0, nil, 1, nil end
+if best then wait, why, full, lack, common = 0, nil, 1, nil, nil end
 if full == 1 and held == 0 and now - seen > gone_after / 3 then
   redis.call('HSET', KEYS[2], pool, int(since) .. ' ' .. int(now))
   redis.call('PEXPIRE', KEYS[2], 10 * gone_after)
 end
-return { wait > 0 and why or 'concurrency', math.ceil(wait), full, lack and first_end(lack) or 0, epoch_id }
+return { wait > 0 and why or 'concurrency', math.ceil(wait), full, lack and first_end(lack) or 0, epoch_id, common or '' }

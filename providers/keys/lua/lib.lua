@@ -11,6 +11,12 @@
 --   pu, pw    paused until (ms), and why
 --   qn, qa    quarantine: failures in a row, time of the next probe (ms)
 --   qw, qp    why, and the lease id of the probe that is out
+--   qs, an    when it began (ms), and the reason that operators were told last
+--   ba bu bp  balance: amount, unit, 1 if postpaid; bt is when it was read (ms)
+--   bx, bd    when a worker last took its turn to read it, and the next turn (ms)
+--   bv        the amount at which the upstream's "no balance" was not believed
+--   bl, be    the bound below which it was announced as low, and the id of that
+--             event until it is published
 --   lc lr ln  lowest limits announced, each with its end (ms) in lcu lru lnu
 --   ck        entity 0: this clock (ms) when the state was last written
 -- All times are this server's clock, and written by int(): tostring() keeps 14 digits.
@@ -29,6 +35,24 @@ local unused_ttl = 7 * 24 * 3600 * 1000
 
 -- backoff is how long a quarantine lasts after n failures in a row.
 local function backoff(n) return math.min(60000 * 2 ^ (n - 1), 3600000) end
+
+-- quarantine counts one failure, and another only when the probe failed: calls
+-- that were on the wire at the first one fail for the same reason.
+local function quarantine(state, why)
+  local h = redis.call('HMGET', state, 'qn', 'qp')
+  local n = num(h[1])
+  if n > 0 and (not h[2] or h[2] == '') then return end
+  redis.call('HSET', state, 'qn', int(n + 1), 'qa', int(now + backoff(n + 1)), 'qw', why, 'qp', '')
+  if n == 0 then redis.call('HSET', state, 'qs', int(now)) end
+  redis.call('PEXPIRE', state, int(unused_ttl))
+end
+
+-- resume ends a quarantine and a pause of that reason, and no other.
+local function resume(state, why)
+  local h = redis.call('HMGET', state, 'qw', 'pw')
+  if h[1] == why then redis.call('HDEL', state, 'qn', 'qa', 'qw', 'qp', 'qs') end
+  if h[2] == why then redis.call('HDEL', state, 'pu', 'pw') end
+end
 
 -- A clock that goes back, or jumps over a whole lease while leases stand, makes
 -- their ends meaningless. It is treated as lost data: wait until all holders

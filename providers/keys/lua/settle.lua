@@ -5,6 +5,9 @@
 --   pause       x ms from now
 --   quarantine
 --   clear       the probe with this lease id succeeded
+--   resume      the reason why is over
+--   told        the event with this id is published
+--   postpone    the balance is not to be read for x ms from now
 -- Each may come twice (a reply was lost), but for refund: the sender sees to that.
 local function release(i, id)
   redis.call('ZREM', KEYS[3], id)
@@ -53,18 +56,16 @@ local function pause(state, ms, why)
   end
 end
 
--- quarantine counts one failure, and another only when the probe failed: calls
--- that were on the wire at the first one fail for the same reason.
-local function quarantine(state, why)
-  local h = redis.call('HMGET', state, 'qn', 'qp')
-  local n = num(h[1])
-  if n > 0 and (not h[2] or h[2] == '') then return end
-  redis.call('HSET', state, 'qn', int(n + 1), 'qa', int(now + backoff(n + 1)), 'qw', why, 'qp', '')
-  redis.call('PEXPIRE', state, int(unused_ttl))
+local function clear(state, id)
+  if redis.call('HGET', state, 'qp') == id then redis.call('HDEL', state, 'qn', 'qa', 'qw', 'qp', 'qs') end
 end
 
-local function clear(state, id)
-  if redis.call('HGET', state, 'qp') == id then redis.call('HDEL', state, 'qn', 'qa', 'qw', 'qp') end
+local function told(state, id)
+  if redis.call('HGET', state, 'be') == id then redis.call('HDEL', state, 'be') end
+end
+
+local function postpone(state, ms)
+  if now + ms > num(redis.call('HGET', state, 'bd')) then redis.call('HSET', state, 'bd', int(now + ms)) end
 end
 
 for a = 1, #ARGV, 6 do
@@ -82,6 +83,12 @@ for a = 1, #ARGV, 6 do
     quarantine(state, why)
   elseif what == 'clear' then
     clear(state, id)
+  elseif what == 'resume' then
+    resume(state, why)
+  elseif what == 'told' then
+    told(state, id)
+  elseif what == 'postpone' then
+    postpone(state, x)
   end
 end
 return 1

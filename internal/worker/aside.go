@@ -1,0 +1,53 @@
+package worker
+
+import (
+	"github.com/lookupq/lookupq/results"
+)
+
+// setAside keeps what one provider said of an item while the route asks another
+// for its word.
+func (j *job) setAside(item int32, r *results.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.aside == nil {
+		j.aside = make(map[int32]results.Result)
+	}
+	if earlier, ok := j.aside[item]; ok {
+		r.Cost = together(earlier.Cost, r.Cost)
+	}
+	j.aside[item] = *r
+}
+
+// withAside is r, in the light of what was set aside: a not_found stands where no
+// later provider has an answer, and what it cost is part of the result's cost.
+func (j *job) withAside(r results.Result) results.Result {
+	j.mu.Lock()
+	earlier, ok := j.aside[int32(r.Index)]
+	j.mu.Unlock()
+	if !ok {
+		return r
+	}
+	if r.Status == results.StatusFailed {
+		earlier.Cost = together(earlier.Cost, r.Cost)
+		return earlier
+	}
+	r.Cost = together(earlier.Cost, r.Cost)
+	return r
+}
+
+// together is what two answers cost. A result has one cost; of two currencies the
+// later one stays.
+func together(a, b results.Cost) results.Cost {
+	var sum results.CostSum
+	if sum.Add(a) != nil || sum.Add(b) != nil {
+		return b
+	}
+	switch costs := sum.Costs(); len(costs) {
+	case 0:
+		return results.Cost{}
+	case 1:
+		return costs[0]
+	default:
+		return b
+	}
+}

@@ -1,0 +1,210 @@
+package tickets
+
+import (
+	"context"
+	"time"
+
+	"github.com/lookupq/lookupq/providers"
+)
+
+// answers is what the questions about one ticket brought.
+type answers struct {
+	began    time.Time
+	complete bool // all pages were read
+	known    bool // the upstream knows the ticket
+	failure  *providers.Failure
+}
+
+// sweepKey asks for tickets that were handed in with one key, one after the
+// other: the rate of a key leaves no room for more.
+func (d *Desk) sweepKey(ctx context.Context, key string, due []*ticket) {
+	defer func() {
+		d.mu.Lock()
+		delete(d.sweeping, key)
+		d.mu.Unlock()
+	}()
+	for _, t := range due {
+		if ctx.Err() != nil {
+			return
+		}
+		if !d.beginSweep(t) {
+			continue
+		}
+		d.endSweep(ctx, t, d.sweep(ctx, t))
+	}
+}
+
+// beginSweep claims t; false if there is nothing to ask for any more.
+func (d *Desk) beginSweep(t *ticket) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.index.tickets[t.id] != t || t.owner != d.cfg.WorkerID || t.now().closed() || t.unanswered() == 0 {
+		return false
+	}
+	t.sweeping = true
+	return true
+}
+
+// sweep reads all pages about t and stores what they bring.
+func (d *Desk) sweep(ctx context.Context, t *ticket) answers {
+	a := answers{began: d.cfg.Now()}
+	key, ok := d.cfg.Key(t.key)
+	if !ok {
+		a.failure = &providers.Failure{Kind: providers.KindMisconfigured, Message: "the key is not configured any more"}
+		return a
+	}
+	// No upstream needs more pages than a number each.
+	for n := 1; n <= len(t.numbers)+1; n++ {
+		page, err := d.fetch(ctx, key, t, n)
+		if err != nil {
+			return a
+		}
+		a.known = a.known || page.Known
+		if a.failure = page.Failure; a.failure != nil {
+			d.count.fetchFailures.Add(1)
+			return a
+		}
+		if d.storeEntries(ctx, t, page.Entries) != nil {
+			return a
+		}
+		if !page.More || d.isComplete(t) {
+			break
+		}
+	}
+	a.complete = true
+	return a
+}
+
+// fetch asks for one page. The error is that of the permit.
+func (d *Desk) fetch(ctx context.Context, key providers.Key, t *ticket, n int) (providers.Page, error) {
+	release, err := d.cfg.Permits.Acquire(ctx, t.key)
+	if err != nil {
+		return providers.Page{}, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	d.count.fetches.Add(1)
+	return d.cfg.Impl.Fetch(ctx, providers.Fetch{Key: key, Ticket: t.id, SubmittedAt: t.created, Page: n}), nil
+}
+
+// storeEntries stores what a page says of numbers without a receipt. Entries that
+// cannot be read or belong to no number of t are counted and passed over.
+func (d *Desk) storeEntries(ctx context.Context, t *ticket, entries [][]byte) error {
+	for _, entry := range entries {
+		r, err := d.cfg.Impl.Receipt(entry, false)
+		if err != nil || r.Ticket != "" && r.Ticket != t.id {
+			d.count.rejected.Add(1)
+			continue
+		}
+		i, ok := t.place(r)
+		if !ok {
+			d.count.rejected.Add(1)
+			continue
+		}
+		fresh, err := d.storeReceipt(ctx, t, i, entry)
+		if err != nil {
+			return err
+		}
+		if fresh {
+			d.count.fetched.Add(1)
+		}
+	}
+	return nil
+}
+
+func (d *Desk) isComplete(t *ticket) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return t.unanswered() == 0
+}
+
+// endSweep decides what follows from the answers about t.
+func (d *Desk) endSweep(ctx context.Context, t *ticket, a answers) {
+	verdict, next := d.judge(t, a)
+	if verdict.closed() {
+		// What has been stored by now must be seen before anything is given up.
+		if d.catchUp(ctx) != nil {
+			verdict, next = noState, d.cfg.Now().Add(d.backoff(1))
+		} else if verdict, next = d.judge(t, a); verdict.closed() {
+			d.giveUp(ctx, t, verdict)
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t.sweeping = false
+	if verdict.closed() {
+		return
+	}
+	t.nextSweep = next
+	if verdict == submitted && t.state != submitted {
+		t.turn(submitted)
+		rouse(d.roused)
+	}
+}
+
+// judge tells whether a ticket is to be closed, is submitted (noState: as it
+// was), and when to ask again.
+func (d *Desk) judge(t *ticket, a answers) (verdict state, next time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.cfg.Now()
+	giveUp := t.created.Add(d.pace.GiveUpAfter)
+	next = now.Add(d.pace.PollEvery)
+	if !a.complete {
+		if a.failure != nil && a.failure.RetryAfter > d.pace.PollEvery {
+			next = now.Add(a.failure.RetryAfter)
+		}
+		// Nobody answers any more: waited for is as long again, of this worker's time.
+		if last := later(giveUp, t.since).Add(d.pace.GiveUpAfter); !now.Before(last) {
+			return done, next
+		}
+		return noState, next
+	}
+	lost := t.now() != submitted && t.answered.count == 0
+	if lost && !a.known {
+		unknown := t.created.Add(d.pace.UnknownAfter)
+		if !a.began.Before(unknown) {
+			return void, next
+		}
+		return noState, earlier(next, unknown)
+	}
+	if !a.began.Before(giveUp) && t.unanswered() > 0 {
+		return done, next
+	}
+	if lost {
+		next = later(next, t.created.Add(d.pace.PollAfter))
+	}
+	return submitted, earlier(next, giveUp)
+}
+
+// giveUp closes t as it is. What has no receipt is asked again.
+func (d *Desk) giveUp(ctx context.Context, t *ticket, s state) {
+	d.mu.Lock()
+	open, own := t.unanswered(), t.owner == d.cfg.WorkerID
+	d.mu.Unlock()
+	if !own {
+		return // somebody took it over meanwhile
+	}
+	if s == void {
+		d.count.voided.Add(1)
+	}
+	d.count.givenUp.Add(uint64(open))
+	d.cfg.Log.Warn().Str("ticket", t.id).Str("key", t.key).Int("numbers", len(t.numbers)).Int("unanswered", open).Stringer("as", s).
+		Msg("a ticket is given up, its numbers without an answer are asked again")
+	d.close(ctx, t, s)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
