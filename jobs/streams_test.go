@@ -67,6 +67,7 @@ func TestEnsureStreams(t *testing.T) {
 	require.Equal(t, jetstream.DiscardNew, got["LOOKUP_WEBHOOKS"].Discard)
 	require.EqualValues(t, 5, got["KV_LOOKUP_CAMPAIGNS"].MaxMsgsPerSubject)
 	require.True(t, got["KV_LOOKUP_WORKERS"].AllowMsgTTL)
+	require.True(t, got["KV_LOOKUP_TICKETS"].AllowMsgTTL)
 
 	// Any client of the KV API takes the buckets for its own.
 	for _, bucket := range []string{"LOOKUP_CAMPAIGNS", "LOOKUP_TICKETS", "LOOKUP_WORKERS"} {

@@ -170,7 +170,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	impl, err := entry.New(pc.setup(name))
+	impl, err := entry.New(w.cfg.setupOf(name))
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func Examine(ctx context.Context, c *Config, types ProviderTypes) []Finding {
 	}
 	var ends []func()
 	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
-		more, end := examineProvider(name, c.Providers[name], types)
+		more, end := examineProvider(c, name, types)
 		checks, ends = append(checks, more...), append(ends, end)
 	}
 	found := make([][]Finding, len(checks))

@@ -22,13 +22,13 @@ type keyCheck struct {
 }
 
 // examineProvider makes a check of each key. done is to be called when they are over.
-func examineProvider(name string, p Provider, types ProviderTypes) (checks []func(context.Context) []Finding, done func()) {
+func examineProvider(c *Config, name string, types ProviderTypes) (checks []func(context.Context) []Finding, done func()) {
 	// Its own transport, so that no connection outlives the checks.
 	transport := &http.Transport{
 		DialContext: (&net.Dialer{Timeout: quickly}).DialContext, TLSHandshakeTimeout: quickly,
 		ForceAttemptHTTP2: true, DisableCompression: true,
 	}
-	cfg := p.setup(name)
+	p, cfg := c.Providers[name], c.setupOf(name)
 	cfg.Transport = transport
 	what := "provider " + name
 	one := func(f Finding) []func(context.Context) []Finding {

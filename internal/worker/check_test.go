@@ -363,7 +363,9 @@ func TestExamineKeys(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			types := ProviderTypes{"px": func(setup.Config) (providers.Provider, error) { return tt.impl, nil }}
-			checks, done := examineProvider("px", Provider{Type: "px", BaseURL: tt.base, Keys: []Key{{Name: "main", Secret: providers.NewSecret("hush-hush")}}}, types)
+			checks, done := examineProvider(&Config{Providers: map[string]Provider{
+				"px": {Type: "px", BaseURL: tt.base, Keys: []Key{{Name: "main", Secret: providers.NewSecret("hush-hush")}}},
+			}}, "px", types)
 			defer done()
 			require.Len(t, checks, 1)
 			ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
@@ -373,7 +375,7 @@ func TestExamineKeys(t *testing.T) {
 			require.Contains(t, found[0].Detail, tt.detail)
 		})
 	}
-	checks, done := examineProvider("px", Provider{Type: "py"}, ProviderTypes{})
+	checks, done := examineProvider(&Config{Providers: map[string]Provider{"px": {Type: "py"}}}, "px", ProviderTypes{})
 	defer done()
 	require.Equal(t, []string{"fail provider px"}, lines(checks[0](t.Context())))
 }

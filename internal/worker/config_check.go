@@ -48,7 +48,7 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) prov
 		}
 		return nil
 	}
-	built, err := build(p.setup(name))
+	built, err := build(c.setupOf(name))
 	if err != nil {
 		r.providerFaults(path, err)
 		return nil
@@ -63,9 +63,10 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) prov
 	return built
 }
 
-// setup is what the provider is built from.
-func (p Provider) setup(name string) setup.Config {
-	cfg := setup.Config{Name: name, BaseURL: p.BaseURL, Batch: p.Batch, Settings: p.Settings}
+// setupOf is what the provider called name is built from.
+func (c *Config) setupOf(name string) setup.Config {
+	p := c.Providers[name]
+	cfg := setup.Config{Name: name, BaseURL: p.BaseURL, Batch: p.Batch, Receipts: c.HTTP.PublicURL != "", Settings: p.Settings}
 	for _, k := range p.Keys {
 		cfg.Keys = append(cfg.Keys, k.Name)
 	}

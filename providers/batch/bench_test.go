@@ -58,6 +58,50 @@ func benchCore(b *testing.B, size, tenants int) {
 	}
 }
 
+// BenchmarkCoreDeferred takes numbers through the core of a deferred provider:
+// 50,000 of them wait at any time, and their answers come ten at a time. One op
+// is one number.
+func BenchmarkCoreDeferred(b *testing.B) {
+	const batch, distinct, outstanding, receipts = 1000, 1 << 17, 50_000, 10
+	now := time.Unix(1_700_000_000, 0)
+	cfg := testCoreConfig[benchWaiter]()
+	cfg.maxBatch, cfg.recentCount = batch, defaultRecentCount
+	c := newCore(now, cfg)
+	items := benchItems(distinct, 8)
+	reply := taken(batch, "")
+	var waiting []parkedNews
+	defer processorTime(b)()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for added, answered := 0, 0; answered < b.N; now = now.Add(time.Millisecond) {
+		for c.unsent[names.Normal] < batch && c.pending < outstanding {
+			at := added % distinct
+			n := min(500, distinct-at)
+			c.add(now, items[at:at+n])
+			added += n
+		}
+		if p := c.cut(now, batch); p != nil {
+			reply.Ticket = strconv.Itoa(added)
+			reply.Outcomes = reply.Outcomes[:len(p.units)]
+			c.resolve(now, p, "main", &reply)
+			reply.Outcomes = reply.Outcomes[:batch]
+		}
+		waiting = append(waiting, c.takeNews()...)
+		numbers := waiting[0].numbers
+		for ; len(numbers) > 0 && c.pending > outstanding-batch; numbers = numbers[min(receipts, len(numbers)):] {
+			come := make([]Late, min(receipts, len(numbers)))
+			for i := range come {
+				come[i] = Late{Number: numbers[i], Outcome: providers.Outcome{Kind: providers.Found}}
+			}
+			c.late(now, waiting[0].ticket, come)
+			answered += len(c.take())
+		}
+		if waiting[0].numbers = numbers; len(numbers) == 0 {
+			waiting = waiting[1:]
+		}
+	}
+}
+
 // BenchmarkLoop takes numbers through a running loop, with a provider that
 // answers at once and permits that cost nothing. One op is one number.
 func BenchmarkLoop(b *testing.B) {

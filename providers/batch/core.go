@@ -68,6 +68,8 @@ type partition[W any] struct {
 	units   map[string]*unit[W]
 	levels  [names.Priorities]level[W]
 	due     [names.Priorities]list[W]
+	// gathering is the last group of numbers that failed after their call.
+	gathering *group[W]
 	// suspects are groups of a bisection whose turn it is.
 	suspects []*group[W]
 

@@ -15,33 +15,33 @@ type Item[W any] struct {
 	// Items of one partition have equal Options.
 	Partition string
 	Options   providers.Options
-	// Raw asks for the provider's own object. It goes to the waiter that bears the cost.
-	Raw      bool
-	Priority names.Priority
-	Tenant   string
-	Campaign string
+	Tenant    string
+	Campaign  string
 	// ShareGroup bounds sharing: equal numbers of one group are asked once.
 	ShareGroup string
-	// Weight is the tenant's share of the batches against other tenants; below 1 is 1.
-	Weight int
-	// NoShare (max_age 0) may neither join a call on the wire nor take a recent
-	// answer. It still joins the same number while that waits to be sent.
+	// Ticket says that the number was submitted already, maybe by another worker,
+	// and is answered under this ticket: the item waits for it and causes no call
+	// before the ticket failed. Until then NoShare and MaxAge mean nothing.
+	Ticket   string
+	Priority names.Priority
+	// Paid, with Ticket, says that another worker's item bears the cost of the
+	// ticket's answer; this one is Shared.
+	Paid bool
+	// Raw asks for the provider's own object. It goes to the waiter that bears the cost.
+	Raw bool
+	// NoShare (max_age 0) may neither join a call on the wire or its ticket nor take
+	// a recent answer. It still joins the same number while that waits to be sent.
 	NoShare bool
-	// MaxAge is the oldest recent answer that the item takes; 0 is any.
-	MaxAge time.Duration
 	// Last says that no other provider follows in the route: while this provider
 	// cannot be used the item waits here. Any other item is handed on.
 	Last bool
+	// MaxAge is the oldest recent answer that the item takes; 0 is any.
+	MaxAge time.Duration
+	// Weight is the tenant's share of the batches against other tenants; below 1 is 1.
+	Weight int
 	// Expires is when the item leaves unasked; the zero time is never.
 	Expires time.Time
-	// Ticket says that the number was submitted already, maybe by another worker,
-	// and is answered under this ticket: the item waits for it and causes no call
-	// before the ticket failed.
-	Ticket string
-	// Paid, with Ticket, says that another worker's item bears the cost of the
-	// ticket's answer; this one is Shared.
-	Paid   bool
-	Waiter W
+	Waiter  W
 }
 
 // LiveState is what Config.Live says of a waiter.

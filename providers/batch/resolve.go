@@ -60,14 +60,14 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 	for i, u := range b.units {
 		switch o := &r.Outcomes[i]; {
 		case o.Kind == providers.Failed:
-			c.numberFailed(u, key, o)
+			c.numberFailed(t, u, key, o)
 		case o.Kind != providers.Pending:
 			c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
 			c.remember(t, now, u, &keep[i])
 		case r.Ticket != "":
 			c.wait(u, c.ticketOf(r.Ticket))
 		default:
-			c.numberFailed(u, key, &providers.Outcome{Failure: &providers.Failure{
+			c.numberFailed(t, u, key, &providers.Outcome{Failure: &providers.Failure{
 				Kind: providers.KindGarbled, Message: "the provider made the number pending without a ticket",
 			}})
 		}
@@ -86,7 +86,8 @@ func withoutRaw(outcomes []providers.Outcome) []providers.Outcome {
 
 // numberFailed decides about one number that failed by itself: in a reply that
 // answered others, or after its call.
-func (c *core[W]) numberFailed(u *unit[W], key string, o *providers.Outcome) {
+func (c *core[W]) numberFailed(t tick, u *unit[W], key string, o *providers.Outcome) {
+	late := u.state == pending
 	f := failureOf(o)
 	rule := ruleOf(f.Kind)
 	bump(&u.burned)
@@ -97,11 +98,14 @@ func (c *core[W]) numberFailed(u *unit[W], key string, o *providers.Outcome) {
 		c.end(u, ending{verdict: NextProvider, outcome: o, failure: f, key: key})
 		return
 	}
-	if u.part.health.open {
+	switch {
+	case u.part.health.open:
 		c.requeue(u)
-		return
+	case late:
+		c.gather(t, u)
+	default:
+		c.later(u)
 	}
-	c.later(u)
 }
 
 // exhausted reports whether u may not be asked again after f.

@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lookupq/lookupq/providers"
@@ -69,21 +70,13 @@ func (c *core[W]) wait(u *unit[W], k *ticket[W]) {
 	u.state = pending
 	k.pushBack(u)
 	c.pending++
-	k.in(u.part)
+	if !slices.Contains(k.parts, u.part) {
+		k.parts = append(k.parts, u.part)
+	}
 	if len(k.news) == 0 {
 		c.news = append(c.news, k)
 	}
 	k.news = append(k.news, u.number.E164)
-}
-
-// in notes that k has a unit in p.
-func (k *ticket[W]) in(p *partition[W]) {
-	for _, known := range k.parts {
-		if known == p {
-			return
-		}
-	}
-	k.parts = append(k.parts, p)
 }
 
 // unwait takes u out of k; the caller forgets a ticket that is empty then.
@@ -210,7 +203,6 @@ func (c *core[W]) late(now time.Time, id string, outcomes []Late) {
 		}
 	}
 	c.forgetEmpty(k)
-	c.park(t)
 	c.evict(t)
 }
 
@@ -218,7 +210,7 @@ func (c *core[W]) late(now time.Time, id string, outcomes []Late) {
 func (c *core[W]) settleLate(t tick, now time.Time, u *unit[W], o *Late) {
 	if o.Outcome.Kind == providers.Failed {
 		c.accuse(o)
-		c.numberFailed(u, o.Key, &o.Outcome)
+		c.numberFailed(t, u, o.Key, &o.Outcome)
 		return
 	}
 	at := o.At
@@ -231,6 +223,25 @@ func (c *core[W]) settleLate(t tick, now time.Time, u *unit[W], o *Late) {
 		kept = &withoutRaw([]providers.Outcome{*kept})[0]
 	}
 	c.remember(t, at, u, kept)
+}
+
+// gatherFor is how long numbers that failed late wait for others of their kind.
+// Their failures come in one by one over minutes, and a call for each would be a
+// ticket for each.
+const gatherFor = 5 * time.Second
+
+// gather asks for u again, together with others that fail late about now.
+func (c *core[W]) gather(t tick, u *unit[W]) {
+	if u = c.settle(u); u == nil {
+		return
+	}
+	p := u.part
+	if g := p.gathering; g == nil || g.at <= t || g.n >= p.max {
+		wait := max(gatherFor, c.jitter(step(c.backoff, int(u.burned))))
+		p.gathering = &group[W]{part: p, at: t + wait}
+		c.groups.push(p.gathering)
+	}
+	p.gathering.park(u)
 }
 
 // accusation is a late failure that is the key's fault.

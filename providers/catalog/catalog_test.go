@@ -30,7 +30,7 @@ func TestFind(t *testing.T) {
 		require.NotEmpty(t, e.Summary)
 	}
 	_, err := catalog.Find("carrier-pigeon")
-	require.EqualError(t, err, `there is no provider type "carrier-pigeon"; use one of offline, qxt`)
+	require.EqualError(t, err, `there is no provider type "carrier-pigeon"; use one of offline, qxt, portcheck, telnyx, nxcloud`)
 }
 
 func TestNewReturnsNilWithAnError(t *testing.T) {

@@ -54,73 +54,6 @@ func stateOf(t tb, p *keys.Pool) string {
 	return s[1].State + " " + s[1].Reason
 }
 
-// TestWaitCause: a pool tells what its keys are out of use for, where that is one thing.
-func TestWaitCause(t *testing.T) {
-	t.Parallel()
-	type fault struct{ key, what, cause string }
-	tests := []struct {
-		name   string
-		faults []fault
-		why    keys.Reason
-		cause  string
-	}{
-		{"all without money", []fault{{"a", "quarantine", "no_balance"}, {"b", "quarantine", "no_balance"}}, keys.WaitQuarantined, "no_balance"},
-		{"all forbidden", []fault{{"a", "quarantine", "forbidden"}, {"b", "quarantine", "forbidden"}}, keys.WaitQuarantined, "forbidden"},
-		{"each for its own reason", []fault{{"a", "quarantine", "no_balance"}, {"b", "quarantine", "unauthorized"}}, keys.WaitQuarantined, ""},
-		{"paused too long to be probed", []fault{{"a", "quarantine", "no_balance"}, {"b", "pause", "throttled"}}, keys.WaitQuarantined, ""},
-		{"all paused", []fault{{"a", "pause", "throttled"}, {"b", "pause", "throttled"}}, keys.WaitPaused, "throttled"},
-		{"the provider is paused", []fault{{"", "pause", "unavailable"}, {"b", "quarantine", "forbidden"}}, keys.WaitPaused, "unavailable"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			onBoth(t, func(e env) {
-				t, r := e.t, e.r
-				rdb := open(t, r.URL())
-				ageEpoch(t, rdb)
-				cfg := config(keys.Limits{}, key("a", keys.Limits{}), key("b", keys.Limits{}))
-				p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
-				for _, f := range tt.faults {
-					if f.what == "pause" {
-						require.NoError(t, p.Pause(t.Context(), f.key, time.Hour, f.cause))
-					} else {
-						require.NoError(t, p.Quarantine(t.Context(), f.key, f.cause))
-					}
-				}
-				w := mustWait(t, other, 1, tt.why)
-				require.Equal(t, tt.cause, w.Cause)
-				if tt.cause != "" {
-					require.ErrorContains(t, w, "("+tt.cause+")")
-				}
-			})
-		})
-	}
-}
-
-// TestResume: it ends what it names, over the fleet, and nothing else.
-func TestResume(t *testing.T) {
-	t.Parallel()
-	onBoth(t, func(e env) {
-		t, r := e.t, e.r
-		rdb := open(t, r.URL())
-		ageEpoch(t, rdb)
-		cfg := config(keys.Limits{}, key("a", keys.Limits{}))
-		p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
-		ctx := t.Context()
-		require.NoError(t, p.Quarantine(ctx, "a", "unauthorized"))
-		require.NoError(t, p.Pause(ctx, "a", time.Hour, "no_balance"))
-		require.NoError(t, other.Resume(ctx, "a", "forbidden"))
-		require.Equal(t, "quarantined unauthorized", stateOf(t, p))
-		require.NoError(t, other.Resume(ctx, "a", "unauthorized"))
-		require.Equal(t, "paused no_balance", stateOf(t, p))
-		require.NoError(t, other.Resume(ctx, "a", "no_balance"))
-		require.Equal(t, keys.StateReady, stateOf(t, p))
-		mustAcquire(t, p, 1)
-		require.ErrorContains(t, p.Resume(ctx, "x", "no_balance"), `no key called "x"`)
-		require.ErrorContains(t, p.Resume(ctx, "", "no_balance"), "no key named")
-	})
-}
-
 // TestBalanceDecides: what a balance does to a key, and what it must not.
 func TestBalanceDecides(t *testing.T) {
 	t.Parallel()
@@ -282,13 +215,13 @@ func TestOneReads(t *testing.T) {
 	})
 }
 
-// gap is how long until the balance of key a is to be read again, in steps of a second.
+// gap is how long until the balance of key a is to be read again, in steps of two seconds.
 func gap(t tb, p *keys.Pool) time.Duration {
 	t.Helper()
 	start := time.Now()
 	for !review(t, p).Read {
-		pause(t, time.Second)
-		require.Less(t, time.Since(start), 3*time.Hour)
+		pause(t, 2*time.Second)
+		require.Less(t, time.Since(start), time.Hour)
 	}
 	return time.Since(start)
 }
@@ -296,7 +229,7 @@ func gap(t tb, p *keys.Pool) time.Duration {
 // TestReadingIsGentle: how often a balance is read, by the state of the key.
 func TestReadingIsGentle(t *testing.T) {
 	t.Parallel()
-	const second, slack = time.Second, 2 * time.Second
+	const second, slack = time.Second, 4 * time.Second
 	about := func(t tb, want, got time.Duration) {
 		t.Helper()
 		require.InDelta(t, want.Seconds(), got.Seconds(), want.Seconds()/10+slack.Seconds())
@@ -328,8 +261,8 @@ func TestReadingIsGentle(t *testing.T) {
 		require.NoError(t, p.Resume(t.Context(), "a", keys.CauseNoBalance))
 		about(t, 5*time.Minute, gap(t, p))
 		// The upstream asks to be left alone.
-		require.NoError(t, p.Postpone(t.Context(), "a", 20*time.Minute))
-		about(t, 20*time.Minute, gap(t, p))
+		require.NoError(t, p.Postpone(t.Context(), "a", 10*time.Minute))
+		about(t, 10*time.Minute, gap(t, p))
 		require.NoError(t, p.Pause(t.Context(), "a", 10*time.Minute, "throttled"))
 		about(t, 10*time.Minute, gap(t, p))
 		require.NoError(t, p.Pause(t.Context(), "", 10*time.Minute, "unavailable"))
@@ -351,9 +284,9 @@ func TestRevokedKeyIsReadWithItsProbes(t *testing.T) {
 		wait := time.Minute
 		for range 7 {
 			require.NoError(t, p.Quarantine(t.Context(), "a", "unauthorized"))
-			got := gap(t, p)
-			require.GreaterOrEqual(t, got, wait-2*time.Second)
-			require.LessOrEqual(t, got, max(wait, time.Minute)+2*time.Second)
+			pause(t, wait-2*time.Second)
+			require.False(t, review(t, p).Read)
+			require.LessOrEqual(t, gap(t, p), 4*time.Second)
 			g := mustAcquire(t, p, 1)
 			require.True(t, g.Probe)
 			g.Release()

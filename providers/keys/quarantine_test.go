@@ -137,3 +137,70 @@ func TestProbeWithoutVerdict(t *testing.T) {
 		require.True(t, mustAcquire(t, p, 10).Probe)
 	})
 }
+
+// TestWaitCause: a pool tells what its keys are out of use for, where that is one thing.
+func TestWaitCause(t *testing.T) {
+	t.Parallel()
+	type fault struct{ key, what, cause string }
+	tests := []struct {
+		name   string
+		faults []fault
+		why    keys.Reason
+		cause  string
+	}{
+		{"all without money", []fault{{"a", "quarantine", "no_balance"}, {"b", "quarantine", "no_balance"}}, keys.WaitQuarantined, "no_balance"},
+		{"all forbidden", []fault{{"a", "quarantine", "forbidden"}, {"b", "quarantine", "forbidden"}}, keys.WaitQuarantined, "forbidden"},
+		{"each for its own reason", []fault{{"a", "quarantine", "no_balance"}, {"b", "quarantine", "unauthorized"}}, keys.WaitQuarantined, ""},
+		{"paused too long to be probed", []fault{{"a", "quarantine", "no_balance"}, {"b", "pause", "throttled"}}, keys.WaitQuarantined, ""},
+		{"all paused", []fault{{"a", "pause", "throttled"}, {"b", "pause", "throttled"}}, keys.WaitPaused, "throttled"},
+		{"the provider is paused", []fault{{"", "pause", "unavailable"}, {"b", "quarantine", "forbidden"}}, keys.WaitPaused, "unavailable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(e env) {
+				t, r := e.t, e.r
+				rdb := open(t, r.URL())
+				ageEpoch(t, rdb)
+				cfg := config(keys.Limits{}, key("a", keys.Limits{}), key("b", keys.Limits{}))
+				p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
+				for _, f := range tt.faults {
+					if f.what == "pause" {
+						require.NoError(t, p.Pause(t.Context(), f.key, time.Hour, f.cause))
+					} else {
+						require.NoError(t, p.Quarantine(t.Context(), f.key, f.cause))
+					}
+				}
+				w := mustWait(t, other, 1, tt.why)
+				require.Equal(t, tt.cause, w.Cause)
+				if tt.cause != "" {
+					require.ErrorContains(t, w, "("+tt.cause+")")
+				}
+			})
+		})
+	}
+}
+
+// TestResume: it ends what it names, over the fleet, and nothing else.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(e env) {
+		t, r := e.t, e.r
+		rdb := open(t, r.URL())
+		ageEpoch(t, rdb)
+		cfg := config(keys.Limits{}, key("a", keys.Limits{}))
+		p, other := newPool(t, rdb, cfg), newPool(t, open(t, r.URL()), cfg)
+		ctx := t.Context()
+		require.NoError(t, p.Quarantine(ctx, "a", "unauthorized"))
+		require.NoError(t, p.Pause(ctx, "a", time.Hour, "no_balance"))
+		require.NoError(t, other.Resume(ctx, "a", "forbidden"))
+		require.Equal(t, "quarantined unauthorized", stateOf(t, p))
+		require.NoError(t, other.Resume(ctx, "a", "unauthorized"))
+		require.Equal(t, "paused no_balance", stateOf(t, p))
+		require.NoError(t, other.Resume(ctx, "a", "no_balance"))
+		require.Equal(t, keys.StateReady, stateOf(t, p))
+		mustAcquire(t, p, 1)
+		require.ErrorContains(t, p.Resume(ctx, "x", "no_balance"), `no key called "x"`)
+		require.ErrorContains(t, p.Resume(ctx, "", "no_balance"), "no key named")
+	})
+}

@@ -277,3 +277,25 @@ func TestRatesSurviveLostData(t *testing.T) {
 		})
 	}
 }
+
+// TestLateRefund: numbers of a grant that has left the window are not given back to
+// a later one that is still in it.
+func TestLateRefund(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		t := w.test
+		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 4, NumberRate: 500}))
+		cfg.MaxBatch = 1000
+		p := w.pool(cfg)
+		pause(t, 2*keys.DefaultRenew)
+		early := await(t, p, 300)
+		require.Equal(t, 300, early.N)
+		pause(t, 2*time.Second)
+		require.Equal(t, 300, mustAcquire(t, p, 300).N)
+		early.Refund(300)
+		early.Release()
+		pause(t, 650*time.Millisecond) // the pace allows another, the window 200 at most
+		g, err := p.Acquire(t.Context(), 1000)
+		require.True(t, err != nil || g.N <= 200, "%d numbers after 300 in one second", g.N)
+	})
+}

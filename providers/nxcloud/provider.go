@@ -15,8 +15,8 @@
 //	    second: {access_key: ${NX_ACCESS_KEY_2}, app_key: ${NX_APP_KEY_2}}
 //	  check_level: 1            # 1 basic, 4 call, 5 HLR, for jobs that do not choose one themselves
 //	  sync_call: false          # one number at level 1 is asked at once; not every account has that call
-//	  poll_after: 6m            # after a submit, the vendor is asked for the first time,
-//	  poll_every: 5m            # and then every so often
+//	  poll_after: 6m            # after a submit, the vendor is asked for the first time (15s where receipts cannot be received),
+//	  poll_every: 5m            # and then every so often (30s)
 //	  give_up_after: 70m        # a number without an answer counts as never answered
 //	  unknown_after: 10m        # a batch whose submit got no reply, and which the vendor does not know, counts as never taken
 //	  outstanding: 20000        # numbers submitted and not answered, over the fleet
@@ -68,6 +68,7 @@ type Provider struct {
 	client   *upstream.Client
 	settings settings
 	pace     providers.Pace
+	rate     float64
 	clock    func() time.Time
 	noNumber *providers.Failure
 	// known are the secrets in the settings, for texts that belong to no key.
@@ -89,7 +90,7 @@ var (
 // New builds the provider; the error has every fault of the configuration. Only
 // with credentials for balances it is a providers.BalanceReader.
 func New(cfg setup.Config) (providers.Provider, error) {
-	s, settingsErr := readSettings(cfg.Settings, cfg.Keys)
+	s, settingsErr := readSettings(cfg.Settings, cfg.Keys, cfg.Receipts)
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
@@ -107,7 +108,7 @@ func New(cfg setup.Config) (providers.Provider, error) {
 		return nil, err
 	}
 	p := &Provider{
-		client: client, settings: s, pace: s.pace(), clock: cfg.Clock, known: s.secrets(),
+		client: client, settings: s, pace: s.pace(), rate: rateFor(cfg.Batch), clock: cfg.Clock, known: s.secrets(),
 		noNumber: &providers.Failure{Kind: providers.KindUnsupported, Message: "NXCloud answers numbers with a calling code only"},
 	}
 	if balance != nil {
@@ -117,16 +118,15 @@ func New(cfg setup.Config) (providers.Provider, error) {
 	return p, nil
 }
 
-// Limits are those of the newest document; the older ones state none. Rate is for
-// batches of 2000 at most, RateFor knows others.
+// Limits are those of the newest document; the older ones state none.
 func (p *Provider) Limits() providers.Limits {
 	return providers.Limits{
-		MaxBatch: maxBatch, DefaultBatch: defaultBatch, Timeout: 15 * time.Second, Concurrency: 2, Rate: fastRate,
+		MaxBatch: maxBatch, DefaultBatch: defaultBatch, Timeout: 15 * time.Second, Concurrency: 2, Rate: p.rate,
 	}
 }
 
-// RateFor is how many batches of so many numbers may be submitted in a second.
-func (p *Provider) RateFor(batch int) float64 {
+// rateFor is how many batches of so many numbers may be submitted in a second.
+func rateFor(batch int) float64 {
 	if batch > fastBatch {
 		return slowRate
 	}
@@ -142,10 +142,6 @@ func (p *Provider) Defers(q providers.Query) bool {
 
 // Pace is that of the settings.
 func (p *Provider) Pace() providers.Pace { return p.pace }
-
-// ConfiguredPace is what the settings set of Pace, zero where they leave the
-// default: that one is made for receipts, and too slow where none can come.
-func (p *Provider) ConfiguredPace() providers.Pace { return p.settings.configured() }
 
 // Check asks for a batch that does not exist, which costs nothing: the signature
 // and all three names have to be right for an empty list.

@@ -37,10 +37,13 @@ type settings struct {
 	GiveUpAfter  duration `yaml:"give_up_after"`
 	UnknownAfter duration `yaml:"unknown_after"`
 	Outstanding  count    `yaml:"outstanding"`
+
+	// receipts: the vendor's pushes reach us, so that asking is for stragglers.
+	receipts bool
 }
 
-func readSettings(node *yaml.Node, keys []string) (settings, error) {
-	s := settings{CheckLevel: levelBasic}
+func readSettings(node *yaml.Node, keys []string, receipts bool) (settings, error) {
+	s := settings{CheckLevel: levelBasic, receipts: receipts}
 	err := setup.Decode(node, &s)
 	if err == nil {
 		err = setup.Join("", s.checkAccounts(keys), s.checkPace())
@@ -50,23 +53,19 @@ func readSettings(node *yaml.Node, keys []string) (settings, error) {
 
 // pace is what the settings ask for; where they say nothing, a time is that of the
 // vendor's document (receipts come within 5 minutes, and are sent for an hour).
+// Without receipts asking is the only way to an answer, and begins earlier.
 func (s *settings) pace() providers.Pace {
-	set := s.configured()
-	return providers.Pace{
-		PollAfter:    or(set.PollAfter, 6*time.Minute),
-		PollEvery:    or(set.PollEvery, 5*time.Minute),
-		GiveUpAfter:  or(set.GiveUpAfter, 70*time.Minute),
-		UnknownAfter: or(set.UnknownAfter, 10*time.Minute),
-		FetchRate:    fetchRate,
-		Outstanding:  or(set.Outstanding, defaultOutstanding),
+	first, every := 6*time.Minute, 5*time.Minute
+	if !s.receipts {
+		first, every = 15*time.Second, 30*time.Second
 	}
-}
-
-// configured is what the settings set, zero elsewhere.
-func (s *settings) configured() providers.Pace {
 	return providers.Pace{
-		PollAfter: s.PollAfter.d, PollEvery: s.PollEvery.d, GiveUpAfter: s.GiveUpAfter.d,
-		UnknownAfter: s.UnknownAfter.d, Outstanding: int(s.Outstanding),
+		PollAfter:    or(s.PollAfter.d, first),
+		PollEvery:    or(s.PollEvery.d, every),
+		GiveUpAfter:  or(s.GiveUpAfter.d, 70*time.Minute),
+		UnknownAfter: or(s.UnknownAfter.d, 10*time.Minute),
+		FetchRate:    fetchRate,
+		Outstanding:  or(int(s.Outstanding), defaultOutstanding),
 	}
 }
 

@@ -16,20 +16,31 @@ import (
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	p := unconnected(t, "")
+	build := func(batch int, receipts bool, text string) providers.Deferred {
+		p, err := New(setup.Config{
+			Keys: []string{"main"}, Batch: batch, Receipts: receipts, Settings: node(t, "access_key: a\napp_key: b\n"+text),
+		})
+		require.NoError(t, err)
+		return p.(*Provider) //nolint:forcetypeassert // no balance is configured
+	}
+	p := build(0, true, "")
 	require.Equal(t, providers.Pace{
 		PollAfter: 6 * time.Minute, PollEvery: 5 * time.Minute, GiveUpAfter: 70 * time.Minute, UnknownAfter: 10 * time.Minute,
 		FetchRate: 1.0 / 3, Outstanding: 20000,
 	}, p.Pace())
-	require.Equal(t, providers.Pace{}, p.ConfiguredPace())
 	require.Equal(t, providers.Limits{MaxBatch: 5000, DefaultBatch: 1000, Timeout: 15 * time.Second, Concurrency: 2, Rate: 10}, p.Limits())
-	require.InDelta(t, 10, p.RateFor(2000), 0)
-	require.InDelta(t, 1, p.RateFor(2001), 0)
+	require.InDelta(t, 10, build(2000, true, "").Limits().Rate, 0)
+	require.InDelta(t, 1, build(2001, true, "").Limits().Rate, 0)
 
-	p = unconnected(t, "poll_after: 20s\ngive_up_after: 2h\noutstanding: 7")
-	require.Equal(t, providers.Pace{PollAfter: 20 * time.Second, GiveUpAfter: 2 * time.Hour, Outstanding: 7}, p.ConfiguredPace())
-	require.Equal(t, 5*time.Minute, p.Pace().PollEvery)
-	require.Equal(t, 20*time.Second, p.Pace().PollAfter)
+	p = build(0, false, "")
+	require.Equal(t, 15*time.Second, p.Pace().PollAfter, "nothing else brings answers")
+	require.Equal(t, 30*time.Second, p.Pace().PollEvery)
+
+	p = build(0, false, "poll_after: 20s\ngive_up_after: 2h\noutstanding: 7")
+	require.Equal(t, providers.Pace{
+		PollAfter: 20 * time.Second, PollEvery: 30 * time.Second, GiveUpAfter: 2 * time.Hour, UnknownAfter: 10 * time.Minute,
+		FetchRate: 1.0 / 3, Outstanding: 7,
+	}, p.Pace())
 }
 
 func TestAccounts(t *testing.T) {

@@ -1,6 +1,7 @@
 package portcheck
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/lookupq/lookupq/providers"
@@ -17,11 +18,13 @@ func build(cfg setup.Config) (providers.Provider, error) {
 	return p, nil
 }
 
-// The vendor's product, and two others of its kind, which are nothing but settings.
-func TestConformance(t *testing.T) {
-	for _, product := range []string{"testdata", "testdata/carriers", "testdata/memo"} {
+// Two other products of the kind are nothing but settings: one with a form, numeric
+// codes for everything and a list of one answer; one that is asked with GET and
+// answers flat, without a code. The vendor's own is examined with the catalog.
+func TestOtherProductsConform(t *testing.T) {
+	for _, product := range []string{"carriers", "memo"} {
 		t.Run(product, func(t *testing.T) {
-			providertest.Run(t, providertest.Type{Name: "portcheck", New: build, Testdata: product})
+			providertest.Run(t, providertest.Type{Name: product, New: build, Testdata: filepath.Join("testdata", product)})
 		})
 	}
 }

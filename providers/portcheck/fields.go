@@ -3,6 +3,8 @@ package portcheck
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strconv"
 	"strings"
 
@@ -119,8 +121,11 @@ func decode(body []byte) (any, bool) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var root any
-	if d.Decode(&root) != nil || d.More() {
+	if d.Decode(&root) != nil {
 		return nil, false
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, false // More would not see a bracket too many
 	}
 	switch root.(type) {
 	case map[string]any, []any:

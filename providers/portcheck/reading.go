@@ -70,7 +70,7 @@ func (r *reading) data() providers.Reply {
 	switch _, single := scalar(data); {
 	case !there:
 		return r.without("the reply has no data where fields.data says")
-	case nothing(data):
+	case nothing(data) && f.Data != "":
 		return one(providers.Outcome{Kind: providers.NotFound})
 	case single && f.Transfer != f.Data:
 		return r.garbled("the reply's data is a single value")

@@ -3,6 +3,7 @@ package portcheck
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -102,7 +103,8 @@ func (s *settings) checkRequest() error {
 func (s *settings) checkExtra() error {
 	var errs []error
 	fault := func(name, problem string) { errs = append(errs, setup.FieldError{Path: name, Problem: problem}) }
-	for name, value := range s.ExtraBody {
+	for _, name := range slices.Sorted(maps.Keys(s.ExtraBody)) {
+		value := s.ExtraBody[name]
 		_, isPlain := plainText(value)
 		_, err := json.Marshal(value)
 		switch {
@@ -127,7 +129,7 @@ func (s *settings) plain() bool { return s.Method == http.MethodGet || s.Content
 
 func (s *settings) checkHeaders() error {
 	var errs []error
-	for name := range s.ExtraHeaders {
+	for _, name := range slices.Sorted(maps.Keys(s.ExtraHeaders)) {
 		var problem string
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case !token(name):

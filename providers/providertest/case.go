@@ -225,6 +225,13 @@ func (c *Case) answers() bool {
 		!slices.ContainsFunc(c.Outcomes, func(o Outcome) bool { return o.Kind != kindFound })
 }
 
+// The names of steps.
+const (
+	stepCall   = "the call"
+	stepSubmit = "the submit"
+	stepQuery  = "the query"
+)
+
 // step is one request of a call, and its reply.
 type step struct {
 	name     string
@@ -236,9 +243,9 @@ type step struct {
 // provider's submit and query. The last one brings the answers.
 func (c *Case) steps() []step {
 	if c.Query == nil {
-		return []step{{"the call", c.Request, c.Response}}
+		return []step{{stepCall, c.Request, c.Response}}
 	}
-	return []step{{"the submit", c.Request, c.Response}, {"the query", c.Query.Request, c.Query.Response}}
+	return []step{{stepSubmit, c.Request, c.Response}, {stepQuery, c.Query.Request, c.Query.Response}}
 }
 
 // answer is the reply with the numbers' answers, nil for a provider that calls nobody.

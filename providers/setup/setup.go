@@ -21,6 +21,8 @@ type Config struct {
 	Keys []string
 	// Batch is how many numbers a call is to carry, 0 for the type's default.
 	Batch int
+	// Receipts says that what the upstream pushes can be received.
+	Receipts bool
 	// Settings is the provider's own part of the configuration, as read; nil or
 	// a zero node is "nothing set". Its lines end up in the faults.
 	Settings *yaml.Node

@@ -31,6 +31,8 @@ type call struct {
 	paces    []pace
 	query    bool
 	mutation bool
+	// patience is how long a 429 asks to wait.
+	patience time.Duration
 
 	// status is 200 unless set; silent breaks the connection off instead of replying.
 	status int
@@ -149,6 +151,7 @@ func (c *call) slowDown(d dialect, wait time.Duration) {
 	if wait <= 0 {
 		wait = time.Second
 	}
+	c.patience = wait
 	retryAfter(c.w.Header(), wait, l.RetryAfterForm)
 	c.status = http.StatusTooManyRequests
 	d.tooMany(c)

@@ -32,6 +32,7 @@ type nxItem struct {
 	batch *nxBatch
 	index int
 	phone string
+	at    place
 	ready time.Time
 	// code of the receipt; 0 is an answer.
 	code int

@@ -20,8 +20,8 @@ func (c *nxCall) submit() bool {
 		c.fail(201, "drUrl is not on a loopback address, where alone the simulator sends receipts")
 		return false
 	}
-	taken, failed := c.sort()
-	if code := c.countries(taken); code != 0 {
+	taken, places, failed := c.sort()
+	if code := c.countries(places); code != 0 {
 		c.fail(code, "")
 		return false
 	}
@@ -32,7 +32,7 @@ func (c *nxCall) submit() bool {
 	if c.ask.BatchNo == "" {
 		c.ask.BatchNo = strconv.FormatUint(c.profile.dice(UpstreamNXCloud).hash(saltOrder, c.r.Header.Get("Sign"))%1e12, 10)
 	}
-	b := c.batch(taken, drURL)
+	b := c.batch(taken, places, drURL)
 	again, blind := c.desk.store.add(b)
 	c.desk.pusher.plan(b, c.profile, c.up)
 	c.paid = taken
@@ -115,33 +115,32 @@ func loopback(address string) bool {
 
 // sort parts the numbers into those that are taken and those that are refused at
 // once, which the oldest document does not know.
-func (c *nxCall) sort() (taken, failed []string) {
-	if c.batchN == g1 {
-		return c.numbers, nil
-	}
+func (c *nxCall) sort() (taken []string, places []place, failed []string) {
 	taken = make([]string, 0, len(c.numbers))
+	places = make([]place, 0, len(c.numbers))
 	for _, n := range c.numbers {
-		if c.profile.nxCallable(n) {
-			taken = append(taken, n)
-		} else {
+		at := nxPlace(n)
+		if at.country == "" && c.batchN != g1 {
 			failed = append(failed, n)
+			continue
 		}
+		taken, places = append(taken, n), append(places, at)
 	}
-	return taken, failed
+	return taken, places, failed
 }
 
-// nxCallable reports whether a number, in the vendor's form, can be checked at all.
-func (p *Profile) nxCallable(n string) bool {
+// nxPlace is the place of a number in the vendor's form; empty if it cannot be
+// checked at all.
+func nxPlace(n string) place {
 	const shortest, longest = 7, 15
 	if !digits(n) || len(n) < shortest || len(n) > longest {
-		return false
+		return place{}
 	}
-	country, _ := region("+" + n)
-	return country != ""
+	return placeOf("+" + n)
 }
 
 // countries is the code about the numbers' countries; 0 if there is nothing to say.
-func (c *nxCall) countries(taken []string) int {
+func (c *nxCall) countries(places []place) int {
 	const notRecognised, noPrice = 203, 205
 	oneOnly := c.profile.NXCloud.Generation == "g1"
 	unpriced := c.profile.NXCloud.Unpriced
@@ -149,15 +148,14 @@ func (c *nxCall) countries(taken []string) int {
 		return 0
 	}
 	first := ""
-	for _, n := range taken {
-		country, _ := region("+" + n)
+	for _, at := range places {
 		switch {
-		case slices.Contains(unpriced, country):
+		case slices.Contains(unpriced, at.country):
 			return noPrice
-		case !oneOnly || country == "":
+		case !oneOnly || at.country == "":
 		case first == "":
-			first = country
-		case first != country:
+			first = at.country
+		case first != at.country:
 			return notRecognised
 		}
 	}
@@ -188,7 +186,7 @@ func (c *nxCall) charge(n int) bool {
 }
 
 // batch makes the batch with the fate of each of its numbers.
-func (c *nxCall) batch(taken []string, drURL string) *nxBatch {
+func (c *nxCall) batch(taken []string, places []place, drURL string) *nxBatch {
 	n := &c.profile.NXCloud
 	b := &nxBatch{
 		id: c.desk.store.newID(c.profile.dice(UpstreamNXCloud)), no: c.ask.BatchNo, key: c.key,
@@ -206,7 +204,7 @@ func (c *nxCall) batch(taken []string, drURL string) *nxBatch {
 		slices.Sort(delays)
 	}
 	for i, phone := range taken {
-		item := &nxItem{batch: b, index: i + 1, phone: phone, ready: b.at.Add(delays[i]), code: c.profile.nxCode(b.level, phone)}
+		item := &nxItem{batch: b, index: i + 1, phone: phone, at: places[i], ready: b.at.Add(delays[i]), code: c.profile.nxCode(b.level, phone, places[i])}
 		if item.code == 0 {
 			if e, ok := c.passingError(); ok {
 				item.code = atoi(e.Code)
@@ -232,7 +230,8 @@ func (c *nxCall) checkNow() bool {
 	n := c.numbers[0]
 	data := map[string]any{"requestId": c.desk.store.newID(c.profile.dice(UpstreamNXCloud)), "batchNo": c.ask.BatchNo}
 	body := map[string]any{"code": 0, "message": "Success", "data": data, "traceId": "trace"}
-	if !c.profile.nxCallable(n) {
+	at := nxPlace(n)
+	if at.country == "" {
 		c.paid = []string{}
 		data["failNumber"] = []any{map[string]string{"number": n, "reason": "Invalid number format"}}
 		c.json(http.StatusOK, body)
@@ -242,9 +241,9 @@ func (c *nxCall) checkNow() bool {
 		c.fail(211, "")
 		return false
 	}
-	facts := c.profile.nxFacts(levelBasic, n)
+	facts := c.profile.nxFacts(levelBasic, n, at)
 	basic := map[string]any{"phone": n, "country": facts.country, "numberType": facts.word(), "operator": facts.operator(g3)}
-	if code := c.profile.nxCode(levelBasic, n); code != 0 {
+	if code := c.profile.nxCode(levelBasic, n, at); code != 0 {
 		basic = map[string]any{"phone": n, "numberType": "invalid", "failReason": nxWording(code)}
 	}
 	data["basic"] = basic

@@ -36,7 +36,9 @@ func (p *Profile) nxGeneration(of string, level int) generation {
 
 // nxFacts is what the vendor knows of a number.
 type nxFacts struct {
-	phone, country, code string
+	place
+
+	phone string
 	// invalid is a number whose type is "invalid", which the newer documents answer
 	// with success.
 	invalid bool
@@ -54,10 +56,9 @@ type nxFacts struct {
 const kindMobile = 2
 
 // nxFacts are fixed for the number.
-func (p *Profile) nxFacts(level int, phone string) nxFacts {
+func (p *Profile) nxFacts(level int, phone string, at place) nxFacts {
 	d := p.dice(UpstreamNXCloud)
-	f := nxFacts{phone: phone, kind: kindMobile}
-	f.country, f.code = region("+" + phone)
+	f := nxFacts{phone: phone, place: at, kind: kindMobile}
 	if p.typedInvalid(level, phone) {
 		f.invalid, f.brand = true, "others"
 		return f
@@ -145,8 +146,8 @@ const (
 )
 
 // nxCode is the receipt code that a number gets each time; 0 for an answer.
-func (p *Profile) nxCode(level int, phone string) int {
-	if !p.nxCallable(phone) {
+func (p *Profile) nxCode(level int, phone string, at place) int {
+	if at.country == "" {
 		return nxBadFormat
 	}
 	if p.typedInvalid(level, phone) {
@@ -161,7 +162,7 @@ func (p *Profile) nxCode(level int, phone string) int {
 		return atoi(e.Code)
 	case fateSound:
 	}
-	if facts := p.nxFacts(level, phone); level != levelBasic && facts.kind != kindMobile {
+	if facts := p.nxFacts(level, phone, at); level != levelBasic && facts.kind != kindMobile {
 		return nxNotMobile
 	}
 	return 0
@@ -179,11 +180,12 @@ func (p *Profile) nxcloudTruth(level int, number string) Truth {
 		t.Status, t.Code = StatusUnsupported, "207"
 		return t
 	}
-	if code := p.nxCode(level, phone); code != 0 {
+	at := nxPlace(phone)
+	if code := p.nxCode(level, phone, at); code != 0 {
 		t.Status, t.Code = nxStatus(code), strconv.Itoa(code)
 		return t
 	}
-	t.Lookup = p.nxLookup(level, phone)
+	t.Lookup = p.nxLookup(level, phone, at)
 	price, currency := p.NXCloud.price(level)
 	t.Price = &Price{Amount: strconv.FormatFloat(price, 'f', -1, 64), Currency: currency}
 	return t
@@ -203,8 +205,8 @@ func nxStatus(code int) Status {
 
 // nxLookup is the answer in the contract's terms. Only the newer documents' HLR
 // check asks the network, so only there the operator is the one of now.
-func (p *Profile) nxLookup(level int, phone string) *Lookup {
-	f, g := p.nxFacts(level, phone), p.nxGeneration(phone, level)
+func (p *Profile) nxLookup(level int, phone string, at place) *Lookup {
+	f, g := p.nxFacts(level, phone, at), p.nxGeneration(phone, level)
 	l := &Lookup{Country: f.country}
 	if f.invalid {
 		valid := false

@@ -18,7 +18,7 @@ func (p *Profile) nxReceipt(i *nxItem) map[string]any {
 		return r
 	}
 	r["cost"] = cost
-	f := p.nxFacts(i.batch.level, i.phone)
+	f := p.nxFacts(i.batch.level, i.phone, i.at)
 	if g == g1 {
 		r["data"] = f.nested(i.batch.level)
 	} else {
@@ -86,7 +86,7 @@ func (p *Profile) nxQueryItem(i *nxItem) map[string]any {
 	if i.code != 0 || g != g1 {
 		r["code"], r[g.text(false)] = i.code, nxWording(i.code)
 	}
-	f := p.nxFacts(level, i.phone)
+	f := p.nxFacts(level, i.phone, i.at)
 	if g != g1 {
 		if i.code == 0 {
 			maps.Copy(r, f.flat(g, level))

@@ -132,8 +132,13 @@ func (c *telnyxCall) rateHeaders() {
 }
 
 func (c *telnyxCall) rateLeft(left int, wait time.Duration) {
+	const usualLimit = 1000
+	limit := int(c.limit.limits.Rate)
+	if limit <= 0 {
+		limit = usualLimit
+	}
 	h := c.w.Header()
-	h.Set("X-Ratelimit-Limit", strconv.Itoa(max(1, int(c.limit.limits.Rate))))
+	h.Set("X-Ratelimit-Limit", strconv.Itoa(limit))
 	h.Set("X-Ratelimit-Remaining", strconv.Itoa(left))
 	h.Set("X-Ratelimit-Reset", strconv.Itoa(int(math.Ceil(max(wait.Seconds(), 1)))))
 }
@@ -168,8 +173,7 @@ func (c *telnyxCall) failAll(faults ...telnyxError) {
 	status, _ := telnyxWording(faults[0].Code)
 	c.w.Header().Set("X-Should-Retry", strconv.FormatBool(retryable(status)))
 	if status == http.StatusTooManyRequests {
-		wait := c.limit.limits.RetryAfter
-		c.rateLeft(0, wait)
+		c.rateLeft(0, c.patience)
 	}
 	c.json(status, map[string]any{"errors": faults})
 }

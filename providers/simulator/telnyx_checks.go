@@ -179,7 +179,7 @@ func (p *Profile) served(e164 string) served {
 	const mobile, fixed, voip = "mobile", "fixed line", "voip"
 	d := p.dice(UpstreamTelnyx)
 	s := served{kind: [...]string{mobile, mobile, mobile, fixed, voip}[d.pick(saltKind, e164, 5)], status: "N"}
-	s.country, _ = region(e164)
+	s.country = placeOf(e164).country
 	carriers := [...]string{"AT&T", "Verizon", "T-Mobile USA", "Lumen", "Bandwidth"}
 	i := d.pick(saltIsp, e164, len(carriers))
 	s.carrier = carriers[i]

@@ -32,27 +32,59 @@ const embedded = 50
 
 // orders are all porting orders of the account, the oldest first.
 func (p *Profile) orders() []order {
-	const usual, large, few = 60, 120, 5
-	count := p.Telnyx.Orders
-	if count == 0 {
-		count = usual
-	}
-	d := p.dice(UpstreamTelnyx)
-	out := make([]order, count)
+	out := make([]order, p.orderCount())
 	next := 0
 	for i := range out {
-		size := large
-		if i > 0 {
-			size = 1 + d.pick(saltOrder, strconv.Itoa(i), few)
-		}
-		numbers := make([]string, size)
-		for j := range numbers {
-			numbers[j] = fmt.Sprintf("+130320%05d", next)
-			next++
-		}
-		out[i] = p.order(i, numbers)
+		size := p.orderSize(i)
+		out[i] = p.order(i, orderNumbers(next, size))
+		next += size
 	}
 	return out
+}
+
+func (p *Profile) orderCount() int {
+	const usual = 60
+	if p.Telnyx.Orders == 0 {
+		return usual
+	}
+	return p.Telnyx.Orders
+}
+
+func (p *Profile) orderSize(i int) int {
+	const large, few = 120, 5
+	if i == 0 {
+		return large
+	}
+	return 1 + p.dice(UpstreamTelnyx).pick(saltOrder, strconv.Itoa(i), few)
+}
+
+// ordersPrefix is how all numbers with orders begin; a running number follows.
+const ordersPrefix = "+130320"
+
+func orderNumbers(first, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf(ordersPrefix+"%05d", first+i)
+	}
+	return out
+}
+
+// orderOf finds the order of a number without making all of them.
+func (p *Profile) orderOf(e164 string) (order, bool) {
+	rest, ok := strings.CutPrefix(e164, ordersPrefix)
+	at, err := strconv.Atoi(rest)
+	if !ok || err != nil || !digits(rest) || len(e164) != len(ordersPrefix)+5 {
+		return order{}, false
+	}
+	first := 0
+	for i := range p.orderCount() {
+		size := p.orderSize(i)
+		if at < first+size {
+			return p.order(i, orderNumbers(first, size)), true
+		}
+		first += size
+	}
+	return order{}, false
 }
 
 // TelnyxNumbers are the numbers, in E.164, that a porting order exists for.
@@ -185,7 +217,8 @@ func (c *telnyxCall) listOrders() bool {
 	q := c.r.URL.Query()
 	part := contains(c.r)
 	if part != "" {
-		if !c.wanted(part) {
+		if e, ok := c.passingError(); ok {
+			c.fail(e.Code, e.Reason)
 			return false
 		}
 		c.paid = c.numbers
@@ -214,28 +247,6 @@ func (c *telnyxCall) listOrders() bool {
 		out[i] = found[i].json(q.Get("include_phone_numbers") == "true")
 	}
 	list(c, out)
-	return true
-}
-
-// wanted answers a question about one number that the profile has a fate for.
-func (c *telnyxCall) wanted(n string) bool {
-	f, e := c.profile.fateOf(UpstreamTelnyx, n)
-	switch f {
-	case fatePoison:
-		c.fail(telnyxInvalid, "The request could not be processed.")
-		return false
-	case fateInvalid:
-		c.fail(telnyxInvalid, "")
-		return false
-	case fateCode:
-		c.fail(e.Code, e.Reason)
-		return false
-	case fateSound, fateUnknown:
-	}
-	if e, ok := c.passingError(); ok {
-		c.fail(e.Code, e.Reason)
-		return false
-	}
 	return true
 }
 
@@ -273,32 +284,18 @@ func (c *telnyxCall) listNumbers() bool {
 	return true
 }
 
-// orderTruth is what the orders say of a number.
+// orderTruth is what the orders say of a number. Its fate elsewhere is none here:
+// the account's own lists hold what was ordered.
 func (p *Profile) orderTruth(e164 string) Truth {
 	t := Truth{Number: e164, Status: StatusNotFound}
-	switch f, e := p.fateOf(UpstreamTelnyx, e164); f {
-	case fatePoison:
-		t.Status = StatusPoison
+	o, ok := p.orderOf(e164)
+	if !ok {
 		return t
-	case fateInvalid:
-		t.Status, t.Code = StatusInvalid, telnyxInvalid
-		return t
-	case fateCode:
-		t.Status, t.Code = telnyxStatus(e.Code), e.Code
-		return t
-	case fateSound, fateUnknown:
 	}
-	for _, o := range p.orders() {
-		if !slices.Contains(o.numbers, e164) {
-			continue
-		}
-		t.Status = StatusOK
-		found := &Porting{OrderID: o.id, OrderStatus: o.status, ActivationStatus: o.activationOf(e164), FOCAt: o.focRequested, Exceptions: o.exceptions}
-		if o.focActual != "" {
-			found.FOCAt = o.focActual
-		}
-		t.Lookup = &Lookup{Porting: found}
-		break
+	found := &Porting{OrderID: o.id, OrderStatus: o.status, ActivationStatus: o.activationOf(e164), FOCAt: o.focRequested, Exceptions: o.exceptions}
+	if o.focActual != "" {
+		found.FOCAt = o.focActual
 	}
+	t.Status, t.Lookup = StatusOK, &Lookup{Porting: found}
 	return t
 }

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -256,19 +255,31 @@ func digits(n string) bool {
 	return n != ""
 }
 
-// region is the ISO country and calling code of a number in E.164, "" if it is of
-// none.
-func region(e164 string) (country, code string) {
-	n, err := phonenumbers.Parse(e164, "")
-	if err != nil {
-		return "", ""
+// place is a number's ISO country and calling code; empty where it is of none.
+type place struct{ country, code string }
+
+// placeOf finds the place of a number in E.164. Only calling codes that countries
+// share need the numbering plans, which take their time.
+func placeOf(e164 string) place {
+	const longestCode = 3
+	for n := 1; n <= longestCode && n < len(e164); n++ {
+		code := e164[1 : n+1]
+		regions := phonenumbers.GetRegionCodesForCountryCode(atoi(code))
+		switch {
+		case len(regions) == 0 || regions[0] == "ZZ":
+			continue
+		case regions[0] == "001": // of no country
+			return place{}
+		case len(regions) == 1:
+			return place{regions[0], code}
+		}
+		country := regions[0]
+		if number, err := phonenumbers.Parse(e164, ""); err == nil {
+			if r := phonenumbers.GetRegionCodeForNumber(number); r != "" && r != "ZZ" {
+				country = r
+			}
+		}
+		return place{country, code}
 	}
-	country = phonenumbers.GetRegionCodeForNumber(n)
-	if country == "" || country == "ZZ" {
-		country = phonenumbers.GetRegionCodeForCountryCode(int(n.GetCountryCode()))
-	}
-	if country == "ZZ" || country == "001" {
-		country = ""
-	}
-	return country, strconv.Itoa(int(n.GetCountryCode()))
+	return place{}
 }

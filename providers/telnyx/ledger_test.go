@@ -101,13 +101,13 @@ func TestPagesArePaced(t *testing.T) {
 func TestProgressIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := bulk(6000) // 60 pages of orders and 60 of numbers
-		p := newProvider(t, "", a.transport())
+		a := bulk(600) // 60 pages of orders and 60 of numbers
+		p := newProvider(t, "porting_page_size: 10", a.transport())
 		calls := 0
 		for ; ; calls++ {
 			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 			begin := time.Now()
-			r := p.Call(ctx, bulkQuery(1000))
+			r := p.Call(ctx, bulkQuery(600))
 			require.NoError(t, ctx.Err())
 			cancel()
 			if r.Failure == nil {
@@ -129,8 +129,8 @@ func TestProgressIsKept(t *testing.T) {
 func TestWaitingForTheList(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := bulk(2000)
-		p := newProvider(t, "", a.transport())
+		a := bulk(200)
+		p := newProvider(t, "porting_page_size: 10", a.transport())
 		reader, stop := context.WithCancel(t.Context())
 		defer stop()
 		done := make(chan providers.Reply, 1)
@@ -168,7 +168,8 @@ func TestFailuresBetweenPages(t *testing.T) {
 			a := bulk(300)
 			turn := 0
 			a.before = func(*http.Request) *http.Response {
-				if turn++; turn%2 == 0 {
+				turn++
+				if turn%2 == 0 {
 					return bad()
 				}
 				return nil
@@ -215,7 +216,7 @@ func TestListThatIsTooLong(t *testing.T) {
 	require.Equal(t, orderID(7), orderOf(t, p.Call(t.Context(), query(opPorting, bulkNumber(7))), 0).OrderID, "single numbers are still answered")
 
 	// Also where the list does not say how long it is.
-	endless := newProvider(t, "{porting_page_rate: 100000/s, porting_max_numbers: 499}", transport(func(r *http.Request) *http.Response {
+	endless := newProvider(t, "{porting_page_rate: 100000/s, porting_max_numbers: 499}", transport(func(*http.Request) *http.Response {
 		return says(200, `{"data":[`+strings.Repeat(`{},`, 99)+`{}],"meta":{"total_pages":1000000}}`)
 	}))
 	require.Equal(t, providers.KindMisconfigured, endless.Call(t.Context(), bulkQuery(10)).Outcomes[0].Failure.Kind)

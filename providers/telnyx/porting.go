@@ -81,7 +81,7 @@ func (s *session) direct(ctx context.Context, n providers.Number) (providers.Out
 	candidates, unread, res := s.candidates(ctx, n)
 	if res.no != nil {
 		if res.no.badNumber() {
-			return res.no.invalid(res.no.problems[0]), nil
+			return res.no.outcome(res.no.problems[0]), nil
 		}
 		return providers.Outcome{}, res.no.failure
 	}

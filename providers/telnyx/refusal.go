@@ -138,7 +138,7 @@ func (p problem) callKind(status int) providers.Kind {
 	switch {
 	case p.code == codeTooOften, status == http.StatusTooManyRequests:
 		return providers.KindThrottled
-	case p.code == codeUnexpected, p.code == codeTheirTimeout:
+	case p.passing() && !p.ofElement(status):
 		return providers.KindUnavailable
 	case status >= http.StatusInternalServerError:
 		return kind // a server that fails is no judge of keys and requests
@@ -154,6 +154,15 @@ func (p problem) callKind(status int) providers.Kind {
 		return providers.KindInternal
 	}
 	return kind
+}
+
+// passing problems are gone by themselves.
+func (p problem) passing() bool { return p.code == codeUnexpected || p.code == codeTheirTimeout }
+
+// ofElement reports whether the problem is one number's by where it is.
+func (p problem) ofElement(status int) bool {
+	_, ok := element(p.at)
+	return ok && status == http.StatusUnprocessableEntity
 }
 
 func (p problem) ourFault() bool {
@@ -215,8 +224,8 @@ func (r *refusal) notThere() bool {
 // aboutNumber reports whether the problem is one number's by its code.
 func (p problem) aboutNumber() bool { return p.code == codeBadNumber || p.code == codeNotE164 }
 
-// reply is the refused call's: numbers that Telnyx points at are invalid and the
-// others are to be asked again; a refusal that points at none is the call's.
+// reply is the refused call's: numbers that Telnyx points at have their outcomes
+// and the others are to be asked again; a refusal that points at none is the call's.
 func (r *refusal) reply(numbers []providers.Number) providers.Reply {
 	if r.failure.Kind != providers.KindRefused || len(r.problems) == 0 {
 		return providers.Reply{Failure: r.failure}
@@ -231,7 +240,7 @@ func (r *refusal) reply(numbers []providers.Number) providers.Reply {
 	pointed := false
 	for _, p := range r.problems {
 		if i, ok := p.which(numbers, r.status); ok {
-			outcomes[i], pointed = r.invalid(p), true
+			outcomes[i], pointed = r.outcome(p), true
 		}
 	}
 	if !pointed {
@@ -240,10 +249,18 @@ func (r *refusal) reply(numbers []providers.Number) providers.Reply {
 	return providers.Reply{Outcomes: outcomes}
 }
 
-// invalid is the outcome of a number that is none.
-func (r *refusal) invalid(p problem) providers.Outcome {
+// outcome is that of the number that a problem is about: it is none, unless the
+// code says something milder.
+func (r *refusal) outcome(p problem) providers.Outcome {
 	f := &providers.Failure{Kind: providers.KindRejected, Code: r.failure.Code}
 	r.quote(f, p)
+	switch {
+	case p.code == codeNotThere:
+		return providers.Outcome{Kind: providers.NotFound}
+	case p.passing():
+		f.Kind = providers.KindRetryable
+		return providers.Outcome{Kind: providers.Failed, Failure: f}
+	}
 	return providers.Outcome{Kind: providers.Invalid, Failure: f}
 }
 

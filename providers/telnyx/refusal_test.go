@@ -46,7 +46,7 @@ func TestKindOfRefusal(t *testing.T) {
 		{"conflict", 409, problems("", "", ""), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "409", Tries: 2}},
 		{"their timeout", 408, problems("10008", "Timeout", ""), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "10008"}},
 		{"unexpected", 500, problems("10007", "Unexpected", ""), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "10007"}},
-		{"unexpected as 422", 422, problems("10007", "Unexpected", "/phone_numbers/0"), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "10007"}},
+		{"unexpected as 422", 422, problems("10007", "Unexpected", ""), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "10007"}},
 		{"a broken server accuses nobody", 502, problems("10009", "Authentication failed", ""), nil, providers.Failure{Kind: providers.KindUnavailable, Code: "10009"}},
 		{"throttled", 429, problems("10011", "Too many requests", ""), nil, providers.Failure{Kind: providers.KindThrottled, Code: "10011"}},
 		{"throttled by code", 503, problems("10011", "Too many requests", ""), nil, providers.Failure{Kind: providers.KindThrottled, Code: "10011"}},
@@ -108,6 +108,10 @@ func TestWhichNumberIsRefused(t *testing.T) {
 		{
 			"by its words", 422, `{"errors":[{"code":"10016","detail":"+13035550002 is none"}]}`, three,
 			again + "; " + again + "; invalid rejected (code 10016): +…0002 is none",
+		},
+		{
+			"milder codes", 422, `{"errors":[{"code":"10005","source":{"pointer":"/phone_numbers/0"}},{"code":"10007","source":{"pointer":"/phone_numbers/2"}}]}`, three,
+			"not found; failed retryable (code 10005): another number of the call was refused, and this one not looked up; failed retryable (code 10007)",
 		},
 		{"pointer beyond", 422, problems("10016", "x", "/phone_numbers/3"), three, "call: refused (code 10016): x"},
 		{"pointer at none", 422, problems("10016", "x", "/phone_numbers"), three, "call: refused (code 10016): x"},

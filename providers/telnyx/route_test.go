@@ -4,11 +4,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -222,7 +222,7 @@ func TestOnlyAllowedRequestsLeave(t *testing.T) {
 			}
 		}
 	}
-	p.Check(t.Context(), key())
+	_ = p.Check(t.Context(), key())
 	for endpoint := range seen {
 		require.Regexp(t, shape(), endpoint)
 	}
@@ -236,12 +236,16 @@ func TestOnlyAllowedRequestsLeave(t *testing.T) {
 // The client is used in one place, and no other way out is imported.
 func TestOneWayOut(t *testing.T) {
 	t.Parallel()
-	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	uses, makes := 0, 0
-	for _, pkg := range packages {
-		ast.Inspect(pkg, func(n ast.Node) bool {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
 			selector, ok := n.(*ast.SelectorExpr)
 			if !ok {
 				return true

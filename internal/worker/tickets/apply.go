@@ -2,35 +2,40 @@ package tickets
 
 import "time"
 
-// seeRecord takes in a ticket as stored under revision. d.mu is held.
-func (d *Desk) seeRecord(id string, r *record, revision uint64) {
+// seeRecord takes in a stored ticket. d.mu is held.
+func (d *Desk) seeRecord(id string, r *record) {
 	if _, gone := d.discards[id]; gone {
 		return
 	}
-	if t := d.index.tickets[id]; t != nil {
-		if revision >= t.revision {
-			d.relearn(t, r, revision)
-		}
-		return
+	t := d.index.tickets[id]
+	if t == nil {
+		t = newTicket(id, r)
+		t.since = d.cfg.Now()
+		d.index.add(t)
 	}
-	t := newTicket(id, r)
-	t.since = d.cfg.Now()
-	for _, i := range d.index.early[id] {
-		if i < len(t.numbers) {
-			t.answered.set(i)
-		}
-	}
-	delete(d.index.early, id)
-	d.index.add(t)
-	t.owner = "" // as if it changed hands
-	d.relearn(t, r, revision)
+	t.round = d.view.round
+	d.recall(id)
 }
 
-// relearn takes in what is stored of a known ticket. d.mu is held.
-func (d *Desk) relearn(t *ticket, r *record, revision uint64) {
+// seeStatus takes in a stored status. d.mu is held.
+func (d *Desk) seeStatus(id string, body []byte, revision uint64) {
+	t := d.index.tickets[id]
+	if t == nil || revision < t.revision {
+		return
+	}
+	s, err := decodeStatus(body, len(t.numbers))
+	if err != nil {
+		d.count.unreadable.Add(1)
+		return
+	}
+	d.relearn(t, &s, revision)
+}
+
+// relearn takes in the status that is stored. d.mu is held.
+func (d *Desk) relearn(t *ticket, s *status, revision uint64) {
 	before, wasClosed := t.owner, t.state.closed()
-	t.revision, t.round = revision, d.view.round
-	t.learn(r)
+	t.revision = revision
+	t.learn(s)
 	d.index.recount(t)
 	if t.owner != before {
 		t.adoptAt = time.Time{}
@@ -45,11 +50,8 @@ func (d *Desk) relearn(t *ticket, r *record, revision uint64) {
 	d.recall(t.id)
 }
 
-// adopted tells that a ticket is this worker's now; before is "" if it always was.
+// adopted tells that a ticket is this worker's now.
 func (d *Desk) adopted(t *ticket, before string) {
-	if before == "" {
-		return
-	}
 	d.count.adopted.Add(1)
 	d.cfg.Log.Info().Str("ticket", t.id).Str("from", before).Stringer("state", t.state).Int("numbers", len(t.numbers)).
 		Int("unanswered", t.unanswered()).Msg("the ticket of a worker that is gone was taken over")
@@ -58,13 +60,7 @@ func (d *Desk) adopted(t *ticket, before string) {
 // seeReceipt takes in the receipt of number i. d.mu is held.
 func (d *Desk) seeReceipt(id string, i int, body []byte, at time.Time) {
 	t := d.index.tickets[id]
-	if t == nil {
-		if i >= 0 && i < maxNumbers {
-			d.index.early[id] = append(d.index.early[id], i)
-		}
-		return
-	}
-	if i < 0 || i >= len(t.numbers) || !t.answered.set(i) {
+	if t == nil || i < 0 || i >= len(t.numbers) || !t.answered.set(i) {
 		return
 	}
 	if t.owner == d.cfg.WorkerID && !t.calling && (t.now() == unsure || t.now() == submitting) {

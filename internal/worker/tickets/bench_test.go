@@ -119,7 +119,7 @@ func BenchmarkIndex(b *testing.B) {
 	x := newIndex()
 	for i := range b.N {
 		r := goodRecord()
-		r.GroupOf, r.Final, r.Numbers = nil, nil, make([]uint64, 1000)
+		r.GroupOf, r.Numbers = nil, make([]uint64, 1000)
 		for n := range r.Numbers {
 			r.Numbers[n] = 8613800000000 + uint64(i*1000+n)
 		}

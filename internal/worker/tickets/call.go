@@ -100,7 +100,7 @@ func (d *Desk) newRecord(q providers.Query) (*record, string, *providers.Failure
 	token := hex.EncodeToString(secret[:])
 	hash := sha256.Sum256([]byte(token))
 	r := &record{
-		Version: recordVersion, State: submitting.String(), Owner: d.cfg.WorkerID, Key: q.Key.Name, Partition: q.Partition,
+		Version: recordVersion, Owner: d.cfg.WorkerID, Key: q.Key.Name, Partition: q.Partition,
 		CreatedAt: d.cfg.Now().UTC(), Token: hex.EncodeToString(hash[:]), Raw: q.Raw, Numbers: make([]uint64, len(q.Numbers)),
 	}
 	for i, n := range q.Numbers {
@@ -139,8 +139,7 @@ func (r *record) group(groups []string) {
 // open stores a new ticket and takes it into the index, so that a receipt which
 // is faster than the watcher finds it. It keeps trying until ctx ends.
 func (d *Desk) open(ctx context.Context, id string, r *record) (*ticket, error) {
-	revision, err := d.create(ctx, id, r)
-	if err != nil {
+	if err := d.create(ctx, id, r); err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
@@ -150,7 +149,6 @@ func (d *Desk) open(ctx context.Context, id string, r *record) (*ticket, error) 
 		t = newTicket(id, r)
 		d.index.add(t)
 	}
-	t.revision = max(t.revision, revision)
 	t.round, t.calling, t.since = d.view.round, true, d.cfg.Now()
 	return t, nil
 }

@@ -8,6 +8,11 @@
 // Every worker sees all tickets. One owns each: it asks for stragglers, gives up
 // and clears away. Who sees that an owner is gone takes its tickets over.
 //
+// Keys of the bucket: <provider>.<ticket> is the record, written once;
+// <provider>.<ticket>.state its status, written over the revision that is known;
+// <provider>.<ticket>.<index> the receipt of a number, the first that came.
+// Subjects hold no numbers, and nothing holds a callback token but its URL.
+//
 // Start reading at call.go, then watch.go. Run owns all goroutines.
 package tickets
 
@@ -108,6 +113,7 @@ type Desk struct {
 	roused   chan struct{} // 1: upkeep has something to do
 	posted   chan struct{} // 1: the outbox has something
 	recalled chan struct{} // 1: replays has something
+	stalled  chan struct{} // 1: the watcher's consumer seems dead
 
 	mu       sync.Mutex // guards all below, tickets included
 	index    index
@@ -140,7 +146,7 @@ func New(cfg Config) (*Desk, error) {
 	return &Desk{
 		cfg: cfg, pace: pace, stream: "KV_" + bucket, prefix: "$KV." + bucket + "." + cfg.Provider + ".",
 		keep: keepFor, adopt: adoptAfter, tick: tickOf(pace),
-		roused: make(chan struct{}, 1), posted: make(chan struct{}, 1), recalled: make(chan struct{}, 1),
+		roused: make(chan struct{}, 1), posted: make(chan struct{}, 1), recalled: make(chan struct{}, 1), stalled: make(chan struct{}, 1),
 		index: newIndex(), waits: make(map[string]map[uint64]struct{}), replays: make(map[string]struct{}),
 		discards: make(map[string]bool), sweeping: make(map[string]bool),
 	}, nil

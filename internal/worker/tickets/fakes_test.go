@@ -379,18 +379,29 @@ func (w *worker) stored(ticket string) string {
 	if err != nil {
 		return err.Error()
 	}
-	e, err := kv.Get(ctx, "nx."+ticket)
-	if err != nil {
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			return ""
-		}
-		return err.Error()
+	record, err := kv.Get(ctx, "nx."+ticket)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return ""
 	}
-	r, err := decodeRecord(e.Value())
 	if err != nil {
 		return err.Error()
 	}
-	return r.State
+	r, err := decodeRecord(record.Value())
+	if err != nil {
+		return err.Error()
+	}
+	e, err := kv.Get(ctx, "nx."+ticket+".state")
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return "submitting"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	s, err := decodeStatus(e.Value(), len(r.Numbers))
+	if err != nil {
+		return err.Error()
+	}
+	return s.State
 }
 
 func (w *worker) awaitStored(ticket, want string) {

@@ -155,7 +155,7 @@ func TestRacesForOneReceipt(t *testing.T) {
 	var posts sync.WaitGroup
 	for _, n := range numbers(20) {
 		for _, w := range []*worker{a, b, a, b} {
-			posts.Go(func() { w.post(f.up.token(t, reply.Ticket), body(reply.Ticket, n, w.id)) })
+			posts.Go(func() { _ = w.post(f.up.token(t, reply.Ticket), body(reply.Ticket, n, w.id)) })
 		}
 	}
 	posts.Wait()
@@ -164,6 +164,19 @@ func TestRacesForOneReceipt(t *testing.T) {
 	require.EqualValues(t, 20, sa.Receipts+sb.Receipts)
 	require.EqualValues(t, 60, sa.Duplicates+sb.Duplicates)
 	require.Equal(t, 20, a.delivered(reply.Ticket))
+}
+
+// TestCatchUpMissesNoTicket: also none whose status is written at the same time.
+func TestCatchUpMissesNoTicket(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, newUpstream(never()))
+	a, b := f.start("w1"), f.start("w2")
+	for i := range 200 {
+		reply := a.call(number(i))
+		got, err := b.Attach(t.Context(), reclaimed(number(i)))
+		require.NoError(t, err)
+		require.Equal(t, reply.Ticket, got[0].Ticket)
+	}
 }
 
 func TestNATSRestarts(t *testing.T) {
@@ -257,15 +270,13 @@ func TestReadingEverythingAgain(t *testing.T) {
 	w.awaitStored(stays.Ticket, "done")
 	w.awaitLate(stays.Ticket, number(2))
 
-	w.startOver() // the consumer that runs now reads on; the next one reads all
-	f.nats.Stop()
-	w.eventually(func(s Status) bool { return !s.Watching && !s.Ready })
-	f.nats.Start()
-	s, err := w.js.Stream(t.Context(), w.stream)
+	stream, err := w.js.Stream(t.Context(), w.stream)
 	require.NoError(t, err)
-	_ = s.Purge(t.Context())
-	w.eventually(func(s Status) bool { return s.Ready })
-	w.eventually(func(s Status) bool { return s.Tickets == 0 })
+	require.NoError(t, stream.Purge(t.Context())) // no watcher is told
+	require.Equal(t, 1, w.Status().Tickets)
+	w.startOver()
+	rouse(w.stalled)
+	w.eventually(func(s Status) bool { return s.Ready && s.Tickets+s.Kept == 0 })
 	require.Equal(t, missing(), w.awaitLate(gone.Ticket, number(1))[0].Outcome)
 	require.Equal(t, 1, w.delivered(stays.Ticket))
 }

@@ -11,9 +11,6 @@ type index struct {
 	// numbers that have several.
 	byNumber map[numberKey]*ticket
 	older    map[numberKey][]*ticket
-	// early are receipts that came before the ticket: a ticket moves behind its
-	// receipts when it is written again. Emptied whenever everything was read.
-	early map[string][]int
 	// outstanding is how many numbers of open tickets are not answered.
 	outstanding int
 }
@@ -26,7 +23,7 @@ type numberKey struct {
 func newIndex() index {
 	return index{
 		tickets: make(map[string]*ticket), tokens: make(map[[32]byte]*ticket),
-		byNumber: make(map[numberKey]*ticket), older: make(map[numberKey][]*ticket), early: make(map[string][]int),
+		byNumber: make(map[numberKey]*ticket), older: make(map[numberKey][]*ticket),
 	}
 }
 

@@ -180,12 +180,12 @@ func (d *Desk) judge(t *ticket, a answers) (verdict state, next time.Time) {
 
 // giveUp closes t as it is. What has no receipt is asked again.
 func (d *Desk) giveUp(ctx context.Context, t *ticket, s state) {
-	d.mu.Lock()
-	open, own := t.unanswered(), t.owner == d.cfg.WorkerID
-	d.mu.Unlock()
-	if !own {
+	if !d.owns(t) {
 		return // somebody took it over meanwhile
 	}
+	d.mu.Lock()
+	open := t.unanswered()
+	d.mu.Unlock()
 	if s == void {
 		d.count.voided.Add(1)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/lookupq/lookupq/providers"
 )
 
-// recordVersion is the form of records that this program writes. Others are left
+// recordVersion is the form of records and statuses that this program writes. Others are left
 // alone: an older program must not touch what a newer one keeps.
 const recordVersion = 1
 
@@ -48,11 +48,12 @@ func parseState(word string) (state, error) {
 	return noState, fmt.Errorf("unknown state %q", word)
 }
 
-// record is a ticket as stored. Numbers are E.164 without the '+': as integers
-// they take half the room in memory.
+// record is a ticket as stored. It is never written again: a message that moves
+// to the end of the stream can be missed by a reader who only reads up to a point.
+// Numbers are E.164 without the '+': as integers they take half the room in memory.
 type record struct {
-	Version   int       `json:"version"`
-	State     string    `json:"state"`
+	Version int `json:"version"`
+	// Owner is the worker that made the ticket, its first owner.
 	Owner     string    `json:"owner"`
 	Key       string    `json:"key"`
 	Partition string    `json:"partition"`
@@ -66,6 +67,13 @@ type record struct {
 	Groups  []string `json:"groups"`
 	GroupOf []uint16 `json:"group_of,omitempty"`
 	Numbers []uint64 `json:"numbers"`
+}
+
+// status is what changes of a ticket. Without one it is submitting.
+type status struct {
+	Version int    `json:"version"`
+	State   string `json:"state"`
+	Owner   string `json:"owner"`
 	// Final are the numbers that were answered with the submit.
 	Final []final `json:"final,omitempty"`
 }
@@ -150,49 +158,80 @@ var (
 // decodeRecord reads a stored ticket. errVersion and errRecord tell why not.
 func decodeRecord(body []byte) (record, error) {
 	var r record
-	if err := json.Unmarshal(body, &r); err != nil {
-		var head struct {
-			Version int `json:"version"`
-		}
-		if json.Unmarshal(body, &head) == nil && head.Version > recordVersion {
-			return record{}, errVersion
-		}
-		return record{}, errRecord // the cause would quote numbers
+	err := decode(body, &r)
+	if err == nil && r.Version != recordVersion {
+		err = errVersion
 	}
-	if r.Version != recordVersion {
-		return record{}, errVersion
+	if err == nil {
+		err = r.check()
 	}
-	if err := r.check(); err != nil {
-		return record{}, fmt.Errorf("%w: %w", errRecord, err)
+	if err != nil {
+		return record{}, err
 	}
 	return r, nil
 }
 
-func (r *record) check() error {
-	if _, err := parseState(r.State); err != nil {
-		return err
+// decodeStatus reads a stored status of a ticket of n numbers.
+func decodeStatus(body []byte, n int) (status, error) {
+	var s status
+	err := decode(body, &s)
+	if err == nil && s.Version != recordVersion {
+		err = errVersion
 	}
+	if err == nil {
+		err = s.check(n)
+	}
+	if err != nil {
+		return status{}, err
+	}
+	return s, nil
+}
+
+func decode(body []byte, v any) error {
+	if json.Unmarshal(body, v) == nil {
+		return nil
+	}
+	var head struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(body, &head) == nil && head.Version > recordVersion {
+		return errVersion
+	}
+	return errRecord // the cause would quote numbers
+}
+
+func (s *status) check(n int) error {
+	if _, err := parseState(s.State); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
+	if s.Owner == "" {
+		return fmt.Errorf("%w: no owner", errRecord)
+	}
+	for _, f := range s.Final {
+		if f.Index < 0 || f.Index >= n {
+			return fmt.Errorf("%w: an outcome of no number", errRecord)
+		}
+	}
+	return nil
+}
+
+func (r *record) check() error {
 	if n := len(r.Numbers); n == 0 || n > maxNumbers {
-		return fmt.Errorf("%d numbers", n)
+		return fmt.Errorf("%w: %d numbers", errRecord, n)
 	}
 	if len(r.Groups) == 0 || r.GroupOf != nil && len(r.GroupOf) != len(r.Numbers) {
-		return errors.New("numbers and share groups do not fit")
+		return fmt.Errorf("%w: numbers and share groups do not fit", errRecord)
 	}
 	for _, g := range r.GroupOf {
 		if int(g) >= len(r.Groups) {
-			return errors.New("a share group that is not listed")
-		}
-	}
-	for _, f := range r.Final {
-		if f.Index < 0 || f.Index >= len(r.Numbers) {
-			return errors.New("an outcome of no number")
+			return fmt.Errorf("%w: a share group that is not listed", errRecord)
 		}
 	}
 	if _, err := parseToken(r.Token); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	if r.Owner == "" || r.CreatedAt.IsZero() {
-		return errors.New("no owner or no time")
+		return fmt.Errorf("%w: no owner or no time", errRecord)
 	}
 	return nil
 }

@@ -14,10 +14,16 @@ import (
 
 func goodRecord() record {
 	return record{
-		Version: 1, State: "submitted", Owner: "w1", Key: "main", Partition: "CN", CreatedAt: time.Unix(1700000000, 0).UTC(),
+		Version: 1, Owner: "w1", Key: "main", Partition: "CN", CreatedAt: time.Unix(1700000000, 0).UTC(),
 		Token: "00000000000000000000000000000000000000000000000000000000000000ff", Groups: []string{"a", "b"}, GroupOf: []uint16{0, 1},
 		Numbers: []uint64{8613800138000, 8613900139000},
-		Final:   []final{{Index: 1, Kind: "invalid", Failure: &failure{Kind: "rejected", Code: "114"}}},
+	}
+}
+
+func goodStatus() status {
+	return status{
+		Version: 1, State: "submitted", Owner: "w1",
+		Final: []final{{Index: 1, Kind: "invalid", Failure: &failure{Kind: "rejected", Code: "114"}}},
 	}
 }
 
@@ -37,13 +43,10 @@ func TestDecodeRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, good, got)
 	for name, change := range map[string]func(*record){
-		"state":          func(r *record) { r.State = "x" },
-		"no numbers":     func(r *record) { r.Numbers, r.GroupOf, r.Final = nil, nil, nil },
+		"no numbers":     func(r *record) { r.Numbers, r.GroupOf = nil, nil },
 		"no groups":      func(r *record) { r.Groups = nil },
 		"unknown group":  func(r *record) { r.GroupOf[1] = 2 },
 		"too few groups": func(r *record) { r.GroupOf = r.GroupOf[:1] },
-		"final":          func(r *record) { r.Final[0].Index = 2 },
-		"negative final": func(r *record) { r.Final[0].Index = -1 },
 		"token":          func(r *record) { r.Token = "ff" },
 		"no owner":       func(r *record) { r.Owner = "" },
 		"no time":        func(r *record) { r.CreatedAt = time.Time{} },
@@ -62,6 +65,28 @@ func TestDecodeRecord(t *testing.T) {
 		require.ErrorIs(t, err, errRecord, text)
 		require.NotContains(t, err.Error(), "86138")
 	}
+}
+
+func TestDecodeStatus(t *testing.T) {
+	t.Parallel()
+	good := goodStatus()
+	got, err := decodeStatus(encode(t, good), 2)
+	require.NoError(t, err)
+	require.Equal(t, good, got)
+	for name, change := range map[string]func(*status){
+		"state":          func(s *status) { s.State = "x" },
+		"no state":       func(s *status) { s.State = "" },
+		"no owner":       func(s *status) { s.Owner = "" },
+		"final":          func(s *status) { s.Final[0].Index = 2 },
+		"negative final": func(s *status) { s.Final[0].Index = -1 },
+	} {
+		s := goodStatus()
+		change(&s)
+		_, err := decodeStatus(encode(t, s), 2)
+		require.ErrorIs(t, err, errRecord, name)
+	}
+	_, err = decodeStatus([]byte(`{"version":2,"state":7}`), 2)
+	require.ErrorIs(t, err, errVersion)
 }
 
 func TestFinalOutcomes(t *testing.T) {
@@ -108,7 +133,6 @@ func TestIndex(t *testing.T) {
 					t.Skip("taken")
 				}
 				r := goodRecord()
-				r.Final = nil
 				r.Numbers = rapid.SliceOfNDistinct(rapid.Uint64Range(1, 6), 1, 4, rapid.ID[uint64]).Draw(t, "numbers")
 				r.GroupOf = rapid.SliceOfN(rapid.Uint16Range(0, 1), len(r.Numbers), len(r.Numbers)).Draw(t, "groups")
 				there[id] = newTicket(id, &r)
@@ -158,24 +182,30 @@ func TestIndex(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	f.Add(encode(f, goodRecord()))
+	f.Add(encode(f, goodRecord()), encode(f, goodStatus()))
 	for _, s := range []string{`{}`, `{"version":1}`, `{"version":2,"numbers":"x"}`, `[1`, `{"version":1,"numbers":[1e400]}`, `null`} {
-		f.Add([]byte(s))
+		f.Add([]byte(s), encode(f, goodStatus()))
+		f.Add(encode(f, goodRecord()), []byte(s))
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(b)
+	f.Fuzz(func(t *testing.T, body, state []byte) {
+		r, err := decodeRecord(body)
 		if err != nil {
 			require.True(t, errors.Is(err, errRecord) || errors.Is(err, errVersion))
 			return
 		}
-		tick := newTicket("id", &r)
-		again := tick.record(tick.owner)
-		back, err := decodeRecord(encode(t, again))
+		again, err := decodeRecord(encode(t, r))
 		require.NoError(t, err)
-		require.Equal(t, r.Numbers, back.Numbers)
-		require.Equal(t, tick.state.String(), back.State)
+		require.Equal(t, r.Numbers, again.Numbers)
 		x := newIndex()
+		tick := newTicket("id", &r)
 		x.add(tick)
+		if s, err := decodeStatus(state, len(r.Numbers)); err == nil {
+			tick.learn(&s)
+			x.recount(tick)
+			require.Equal(t, s.State, tick.status("").State)
+		} else {
+			require.True(t, errors.Is(err, errRecord) || errors.Is(err, errVersion))
+		}
 		x.remove(tick)
 		require.Empty(t, x.byNumber)
 		require.Empty(t, x.older)

@@ -20,6 +20,9 @@ const (
 	rollupSubject   = "sub"
 )
 
+// stateKey ends the key of a ticket's status.
+const stateKey = "state"
+
 // anyRevision is an expectation that always holds.
 const anyRevision = -1
 
@@ -74,21 +77,20 @@ func (d *Desk) store(ctx context.Context, m *nats.Msg) (revision uint64, err err
 }
 
 // create stores a new ticket. Nobody else has its id, so a conflict is an earlier
-// copy of the same message, of a revision that the watcher will tell.
-func (d *Desk) create(ctx context.Context, id string, r *record) (revision uint64, err error) {
+// copy of the same message.
+func (d *Desk) create(ctx context.Context, id string, r *record) error {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return 0, fmt.Errorf("encode ticket: %w", err)
+		return fmt.Errorf("encode ticket: %w", err)
 	}
-	revision, err = d.store(ctx, d.message(id, body, ticketTTL, 0))
-	if isConflict(err) {
-		return 0, nil
+	if _, err = d.store(ctx, d.message(id, body, ticketTTL, 0)); isConflict(err) {
+		return nil
 	}
-	return revision, err
+	return err
 }
 
-// save writes what is known of t over what is stored, without waiting. What fails
-// is written again by upkeep. ctx bounds the wait for room to send.
+// save writes the status of t over the one that is stored, without waiting. What
+// fails is written again by upkeep. ctx bounds the wait for room to send.
 func (d *Desk) save(ctx context.Context, t *ticket) {
 	d.mu.Lock()
 	owner := t.owner
@@ -101,30 +103,30 @@ func (d *Desk) adoptTicket(ctx context.Context, t *ticket) { d.write(ctx, t, d.c
 
 func (d *Desk) write(ctx context.Context, t *ticket, owner string) {
 	d.mu.Lock()
-	if t.writing || t.revision == 0 || d.index.tickets[t.id] != t {
+	if t.writing || d.index.tickets[t.id] != t {
 		d.mu.Unlock()
 		return
 	}
 	t.writing = true
-	r, revision := t.record(owner), t.revision
+	s, revision := t.status(owner), t.revision
 	d.mu.Unlock()
-	body, err := json.Marshal(r)
+	body, err := json.Marshal(s)
 	if err == nil {
-		m := d.message(t.id, body, ticketTTL, int64(revision))
-		err = d.cfg.Confirm.Publish(ctx, m, storeTimeout, func(ack *jetstream.PubAck, err error) { d.saved(t, r, ack, err) })
+		m := d.message(t.id+"."+stateKey, body, ticketTTL, int64(revision))
+		err = d.cfg.Confirm.Publish(ctx, m, storeTimeout, func(ack *jetstream.PubAck, err error) { d.saved(t, s, ack, err) })
 	}
 	if err != nil {
-		d.saved(t, r, nil, err)
+		d.saved(t, s, nil, err)
 	}
 }
 
 // saved takes in the answer to write. After a conflict the watcher tells what is
 // stored, be it somebody else's or an earlier copy of this.
-func (d *Desk) saved(t *ticket, r *record, ack *jetstream.PubAck, err error) {
+func (d *Desk) saved(t *ticket, s *status, ack *jetstream.PubAck, err error) {
 	d.mu.Lock()
 	t.writing = false
 	if err == nil && d.index.tickets[t.id] == t && ack.Sequence >= t.revision {
-		d.relearn(t, r, ack.Sequence)
+		d.relearn(t, s, ack.Sequence)
 	}
 	d.mu.Unlock()
 	if err != nil && !isConflict(err) {
@@ -132,11 +134,8 @@ func (d *Desk) saved(t *ticket, r *record, ack *jetstream.PubAck, err error) {
 	}
 }
 
-// sendDiscard marks a ticket as removed, whatever is stored of it.
+// sendDiscard marks a ticket that was never handed in as removed.
 func (d *Desk) sendDiscard(ctx context.Context, id string) {
-	m := d.message(id, nil, markerTTL, anyRevision)
-	m.Header.Set(headerOperation, purgeOperation)
-	m.Header.Set(jetstream.MsgRollup, rollupSubject)
 	answered := func(_ *jetstream.PubAck, err error) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -146,7 +145,7 @@ func (d *Desk) sendDiscard(ctx context.Context, id string) {
 		}
 		d.discards[id] = false // again
 	}
-	if err := d.cfg.Confirm.Publish(ctx, m, storeTimeout, answered); err != nil {
+	if err := d.cfg.Confirm.Publish(ctx, d.removal(id), storeTimeout, answered); err != nil {
 		answered(nil, err)
 	}
 }
@@ -154,9 +153,6 @@ func (d *Desk) sendDiscard(ctx context.Context, id string) {
 // clear removes a closed ticket, receipts first: a crash between the two leaves a
 // ticket that is cleared again, not receipts that nobody knows of.
 func (d *Desk) clear(ctx context.Context, t *ticket) error {
-	d.mu.Lock()
-	revision := t.revision
-	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	s, err := d.cfg.JS.Stream(ctx, d.stream)
@@ -166,9 +162,14 @@ func (d *Desk) clear(ctx context.Context, t *ticket) error {
 	if err := s.Purge(ctx, jetstream.WithPurgeSubject(d.prefix+t.id+".>")); err != nil {
 		return err
 	}
-	m := d.message(t.id, nil, markerTTL, int64(revision))
+	_, err = d.store(ctx, d.removal(t.id))
+	return err
+}
+
+// removal marks a ticket as removed, whatever is stored of it.
+func (d *Desk) removal(id string) *nats.Msg {
+	m := d.message(id, nil, markerTTL, anyRevision)
 	m.Header.Set(headerOperation, purgeOperation)
 	m.Header.Set(jetstream.MsgRollup, rollupSubject)
-	_, err = d.store(ctx, m)
-	return err
+	return m
 }

@@ -1,7 +1,6 @@
 package tickets
 
 import (
-	"encoding/hex"
 	"slices"
 	"time"
 	"unique"
@@ -12,22 +11,20 @@ import (
 // ticket is what is kept in memory of one. Guarded by Desk.mu, except for the
 // first block, which never changes.
 type ticket struct {
-	id        string
-	key       string
-	partition string
-	created   time.Time
-	token     [32]byte // hash of the callback token
-	raw       bool
-	numbers   []uint64
-	groups    []string
-	groupOf   []uint16 // nil: all of groups[0]
-	scopes    []scope  // of each of groups
+	id      string
+	key     string
+	created time.Time
+	token   [32]byte // hash of the callback token
+	raw     bool
+	numbers []uint64
+	groupOf []uint16 // nil: all of scopes[0]
+	scopes  []scope
 
 	// As stored, as far as known:
 	owner    string
 	state    state
 	final    []final
-	revision uint64 // 0: not known
+	revision uint64 // of the status; 0: there is none
 	round    uint64 // of the reading in which it was last seen
 
 	// want is the state to be stored; noState if there is nothing to store.
@@ -55,23 +52,23 @@ func scopeOf(group, partition string) scope { return unique.Make(group + "\x00" 
 // newTicket makes the ticket of a checked record.
 func newTicket(id string, r *record) *ticket {
 	t := &ticket{
-		id: id, key: r.Key, partition: r.Partition, created: r.CreatedAt, raw: r.Raw,
-		numbers: r.Numbers, groups: r.Groups, groupOf: r.GroupOf, answered: newBitset(len(r.Numbers)),
+		id: id, key: r.Key, created: r.CreatedAt, raw: r.Raw,
+		numbers: r.Numbers, groupOf: r.GroupOf, answered: newBitset(len(r.Numbers)),
+		owner: r.Owner, state: submitting,
 	}
 	t.token, _ = parseToken(r.Token) // checked
 	for _, g := range r.Groups {
 		t.scopes = append(t.scopes, scopeOf(g, r.Partition))
 	}
-	t.learn(r)
 	return t
 }
 
-// learn takes over what may change in a record.
-func (t *ticket) learn(r *record) {
-	t.owner = r.Owner
-	t.state, _ = parseState(r.State) // checked
-	if len(r.Final) > 0 {
-		t.setFinal(r.Final)
+// learn takes over a checked status.
+func (t *ticket) learn(s *status) {
+	t.owner = s.Owner
+	t.state, _ = parseState(s.State) // checked
+	if len(s.Final) > 0 {
+		t.setFinal(s.Final)
 		t.fresh = false
 	}
 	// Whoever took the ticket over may know more by now.
@@ -89,12 +86,9 @@ func (t *ticket) setFinal(f []final) {
 	}
 }
 
-// record is the ticket as it is to be stored, under owner.
-func (t *ticket) record(owner string) *record {
-	return &record{
-		Version: recordVersion, State: t.now().String(), Owner: owner, Key: t.key, Partition: t.partition, CreatedAt: t.created,
-		Token: hex.EncodeToString(t.token[:]), Raw: t.raw, Groups: t.groups, GroupOf: t.groupOf, Numbers: t.numbers, Final: t.final,
-	}
+// status is what is to be stored of the ticket, under owner.
+func (t *ticket) status(owner string) *status {
+	return &status{Version: recordVersion, State: t.now().String(), Owner: owner, Final: t.final}
 }
 
 // now is the state the ticket has, stored or not.

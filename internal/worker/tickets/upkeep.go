@@ -49,13 +49,32 @@ func (d *Desk) carryOut(ctx context.Context, p plan) {
 	for _, t := range p.adopts {
 		d.adoptTicket(ctx, t)
 	}
-	for i, t := range p.clears {
+	d.clearAll(ctx, p.clears)
+}
+
+// clearAll clears tickets away, unless somebody took them over meanwhile: a
+// worker that was stopped for a while must not take them from a living owner.
+func (d *Desk) clearAll(ctx context.Context, all []*ticket) {
+	if len(all) == 0 {
+		return
+	}
+	if d.catchUp(ctx) != nil {
+		d.clearLater(all)
+		return
+	}
+	for i, t := range all {
 		// The watcher then forgets the ticket.
-		if err := d.clear(ctx, t); err != nil {
-			d.clearLater(p.clears[i:])
+		if d.owns(t) && d.clear(ctx, t) != nil {
+			d.clearLater(all[i:])
 			return
 		}
 	}
+}
+
+func (d *Desk) owns(t *ticket) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return t.owner == d.cfg.WorkerID
 }
 
 // clearLater lets tickets that could not be cleared away be due again.
@@ -63,7 +82,7 @@ func (d *Desk) clearLater(all []*ticket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range all {
-		t.clearing, t.since = false, d.cfg.Now().Add(maxTick-d.keep)
+		t.clearing, t.since = false, d.cfg.Now().Add(maxTick-d.keep) // in a moment
 	}
 }
 

@@ -2,6 +2,7 @@ package tickets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -25,9 +26,14 @@ const (
 	consumerTimeout = 2 * time.Second
 	// checkEvery is how often the watcher looks whether its connection was lost.
 	checkEvery = 100 * time.Millisecond
+	// stallAfter is how long a stored message may take to come back before the
+	// consumer is taken for dead.
+	stallAfter = time.Second
 	// syncKey starts the keys of messages that only say how far the bucket is.
 	syncKey = "_sync"
 )
+
+var errStalled = errors.New("a stored message did not come back")
 
 // view is how far the watcher is. Guarded by Desk.mu.
 type view struct {
@@ -83,7 +89,6 @@ func (d *Desk) startOver() {
 	defer d.mu.Unlock()
 	d.view.at, d.view.complete = 0, false
 	d.view.round++
-	clear(d.index.early)
 }
 
 // follow reads with one consumer until there is a doubt about it, or ctx ends.
@@ -117,6 +122,8 @@ func (w *reader) supervise(ctx context.Context, reconnects uint64) error {
 			return nil
 		case err := <-w.failed:
 			return err
+		case <-w.desk.stalled:
+			return errStalled
 		case <-check.C:
 			// What was on the way when the connection broke is lost, and no later
 			// message may tell.
@@ -206,29 +213,30 @@ func (w *reader) take(m jetstream.Msg) {
 // see takes one message of the bucket into the index.
 func (d *Desk) see(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 	id, sub, isSub := strings.Cut(strings.TrimPrefix(m.Subject(), d.prefix), ".")
+	removed := m.Headers().Get(headerOperation) != "" || m.Headers().Get(headerMarker) != ""
 	var r record
 	var err error
-	removed := m.Headers().Get(headerOperation) != "" || m.Headers().Get(headerMarker) != ""
 	if !isSub && !removed {
 		r, err = decodeRecord(m.Data())
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case id == syncKey:
-	case isSub && !removed:
+	case isSub && (removed || id == syncKey):
+	case sub == stateKey:
+		d.seeStatus(id, m.Data(), meta.Sequence.Stream)
+	case isSub:
 		if i, ok := indexOf(sub); ok {
 			d.seeReceipt(id, i, m.Data(), meta.Timestamp)
 		}
-	case isSub: // a receipt ran out, and so will the ticket
 	case removed:
-		if t := d.index.tickets[id]; t != nil && t.revision < meta.Sequence.Stream {
+		if t := d.index.tickets[id]; t != nil {
 			d.forget(t)
 		}
 	case err != nil:
 		d.count.unreadable.Add(1)
 	default:
-		d.seeRecord(id, &r, meta.Sequence.Stream)
+		d.seeRecord(id, &r)
 	}
 	d.view.at = meta.Sequence.Stream
 	d.view.behind = meta.NumPending > 0
@@ -240,7 +248,6 @@ func (d *Desk) see(m jetstream.Msg, meta *jetstream.MsgMetadata) {
 
 // caughtUp is called whenever everything in the bucket was read. d.mu is held.
 func (d *Desk) caughtUp() {
-	clear(d.index.early) // receipts of tickets that are gone
 	if d.view.complete {
 		return
 	}
@@ -252,9 +259,10 @@ func (d *Desk) caughtUp() {
 	}
 }
 
-// catchUp returns when the index has everything that was in the bucket when it
-// was called: it stores a message and waits for the watcher to come across it.
-// The error says that it could not before ctx ended.
+// catchUp returns when the index has every ticket and receipt that was in the
+// bucket when it was called: it stores a message and waits for the watcher to come
+// across it. (A status moves to the end when it is written again, and may come
+// later.) The error says that it could not before ctx ended.
 func (d *Desk) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -271,11 +279,18 @@ func (d *Desk) catchUp(ctx context.Context) error {
 	case <-w.reached:
 		return nil
 	case <-ctx.Done():
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.view.waiters = without(d.view.waiters, w)
-		return fmt.Errorf("tickets are not read up to now: %w", context.Cause(ctx))
+	case <-time.After(stallAfter):
+		rouse(d.stalled)
+		select {
+		case <-w.reached:
+			return nil
+		case <-ctx.Done():
+		}
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.view.waiters = without(d.view.waiters, w)
+	return fmt.Errorf("tickets are not read up to now: %w", context.Cause(ctx))
 }
 
 func without(all []waiter, w waiter) []waiter {

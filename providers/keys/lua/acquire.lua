@@ -149,13 +149,14 @@ local function take(e, m)
     set('nb', int(base))
     set('nt', int(base + m * e.per))
     -- Grants within 1/64 of the window share an entry: the log stays short.
-    local slot, last = e.window / 64, e.log[#e.log]
+    local slot, last = math.max(1, math.floor(e.window / 64)), e.log[#e.log]
     if last and math.floor(last[1] / slot) == math.floor(now_us / slot) then
       last[1], last[2] = now_us, last[2] + m
     else
       e.log[#e.log + 1] = { now_us, m }
     end
     set('nl', format_log(e.log))
+    set('ns', int(slot))
   end
   if e.failures > 0 then
     -- The probe: the next one only after another backoff, unless this one clears it.

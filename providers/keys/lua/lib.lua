@@ -7,6 +7,7 @@
 --   rt, nt    request and number rate: when the next may go (us)
 --   rb, nb    the same before the last grant, for a refund
 --   nl        numbers granted within the window: "us:n us:n", oldest first
+--   ns        grants within a slot of that many us share an entry
 --   li, lg    lease id and time (us) of the last grant
 --   pu, pw    paused until (ms), and why
 --   qn, qa    quarantine: failures in a row, time of the next probe (ms)

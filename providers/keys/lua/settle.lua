@@ -18,7 +18,7 @@ end
 -- The rates get back only the last grant: what an earlier one cost has been
 -- waited for already.
 local function refund(state, id, unused, granted, at)
-  local h = redis.call('HMGET', state, 'li', 'rb', 'nb', 'nt', 'nl', 'qp')
+  local h = redis.call('HMGET', state, 'li', 'rb', 'nb', 'nt', 'nl', 'qp', 'ns')
   local f = {}
   local function set(name, value)
     f[#f + 1] = name
@@ -31,10 +31,12 @@ local function refund(state, id, unused, granted, at)
       set('nt', int(num(h[3]) + (num(h[4]) - num(h[3])) * (granted - unused) / granted))
     end
   end
-  if h[5] then
-    local log = parse_log(h[5], 0)
+  if h[5] and h[7] then
+    -- The entry that the grant shares; it may have left the window by now, and
+    -- what a later grant took is not this one's to give back.
+    local log, slot = parse_log(h[5], 0), tonumber(h[7])
     for _, entry in ipairs(log) do
-      if entry[1] >= at then
+      if entry[1] >= at and math.floor(entry[1] / slot) == math.floor(at / slot) then
         entry[2] = math.max(0, entry[2] - unused)
         break
       end
