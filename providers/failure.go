@@ -84,6 +84,9 @@ type Failure struct {
 	// Tries bounds how many calls may fail with the number in them where the
 	// upstream's document asks for fewer than the worker's own rules; 0 does not.
 	Tries int
+	// Innocent says that the number failed only because another of its call did: it
+	// is asked again at once, and no attempt is used up.
+	Innocent bool
 }
 
 // Error implements error.

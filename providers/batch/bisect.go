@@ -114,16 +114,21 @@ func (p *partition[W]) dropSuspects() {
 }
 
 const (
-	// bisectShare is what an ordinary call adds to the budget of bisecting: one in
-	// 13 of all calls in the long run, and under 10 % with the first advance.
+	// bisectShare is what an ordinary call adds to the budget of bisecting.
 	bisectShare = 1.0 / 12
+	// answeredShare is what each answered number adds: to find one bad number takes
+	// about as many refusals as the batch can be halved, eight or so, and one number
+	// in a hundred may be bad. Where many more are, the budget is spent at once: the
+	// fault is the provider's then, not the numbers'.
+	answeredShare = 1.0 / 8
 	// bisectPatience is when a suspect is asked although the budget is spent: on a
 	// worker with little to do no ordinary calls would ever pay for it.
 	bisectPatience = 10 * time.Second
 )
 
-// budget bounds the calls spent on bisecting. It starts with enough to find one
-// number in one full batch.
+// budget bounds the calls of bisecting that are refused; those that bring answers
+// cost nothing. It starts with enough to find one number in one full batch, and
+// holds what a full batch's answers are worth.
 type budget struct {
 	tokens, limit float64
 	spent         tick // when the last one was spent
@@ -131,10 +136,22 @@ type budget struct {
 
 func newBudget(maxBatch int) budget {
 	enough := float64(2 * (bits.Len(uint(max(maxBatch, 1))) + 1))
-	return budget{tokens: enough, limit: enough}
+	return budget{tokens: enough, limit: max(enough, answeredShare*float64(maxBatch))}
 }
 
-func (b *budget) earn() { b.tokens = min(b.limit, b.tokens+bisectShare) }
+// called adds what an ordinary call is worth.
+func (b *budget) called() { b.add(bisectShare) }
+
+// answered adds what a reply is worth that answered n numbers; suspect gives back
+// what its call has spent.
+func (b *budget) answered(n int, suspect bool) {
+	b.add(float64(n) * answeredShare)
+	if suspect {
+		b.add(1)
+	}
+}
+
+func (b *budget) add(tokens float64) { b.tokens = min(b.limit, b.tokens+tokens) }
 
 // from is when the next suspects may be asked.
 func (b *budget) from(t tick) tick {

@@ -47,40 +47,99 @@ func TestHangingNumberTakesFewWithIt(t *testing.T) {
 	require.LessOrEqual(t, lost, 1000/doubtfulWays)
 }
 
+// TestBisectingKeepsItsBudget: one bad number in a hundred is found without
+// waiting; where every second one is bad, refused calls stay within what the
+// answered numbers pay for.
 func TestBisectingKeepsItsBudget(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, func(c *coreConfig[int]) { c.maxBatch = 100 })
-	d.quick = true
-	bad := map[string]bool{}
-	for i := 0; i < 60_000; i += 1500 {
-		bad[number(i)] = true
-	}
-	d.upstream = func(numbers []string) providers.Reply {
-		if slices.ContainsFunc(numbers, func(n string) bool { return bad[n] }) {
-			return failure(providers.KindRefused)
-		}
-		return found(len(numbers))
-	}
-	d.prove(900_000)
-	bisects, calls := 0, 0
-	for first := 0; first < 60_000; first += 1000 {
-		d.core.add(d.now, items(first, 1000, func(it *Item[int]) { it.Last = true }))
-		for n, _ := d.core.want(d.core.at(d.now)); n > 0; n, _ = d.core.want(d.core.at(d.now)) {
-			b := d.cut(n)
-			calls++
-			if b.suspect {
-				bisects++
+	for name, tc := range map[string]struct {
+		every int // one number in so many is bad
+		quick bool
+	}{
+		"one in a thousand": {1000, true},
+		"one in a hundred":  {100, true},
+		"every second":      {2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const numbers = 20_000
+			d := newDesk(t, func(c *coreConfig[int]) { c.maxBatch = 1000 })
+			d.quick = true
+			bad := map[string]bool{}
+			for i := 0; i < numbers; i += tc.every {
+				bad[number(i)] = true
 			}
-			d.answer(b)
-			d.now = d.now.Add(10 * time.Millisecond)
-		}
+			refused := 0
+			d.upstream = func(asked []string) providers.Reply {
+				if slices.ContainsFunc(asked, func(n string) bool { return bad[n] }) {
+					refused++
+					return failure(providers.KindRefused)
+				}
+				return found(len(asked))
+			}
+			d.prove(900_000)
+			begin := d.now
+			d.core.add(d.now, items(0, numbers, func(it *Item[int]) { it.Last = true }))
+			suspects, answered := 0, 0
+			for d.now.Sub(begin) < 2*time.Minute && len(d.ends) <= numbers {
+				n, _ := d.core.want(d.core.at(d.now))
+				if n == 0 {
+					d.now = d.now.Add(100 * time.Millisecond)
+					continue
+				}
+				b := d.cut(n)
+				before := refused
+				d.answer(b)
+				if b.suspect {
+					suspects += refused - before
+				}
+				if refused == before {
+					answered += len(b.units)
+				}
+				d.now = d.now.Add(10 * time.Millisecond)
+			}
+			calls := float64(len(d.calls))
+			most := 125 + calls*bisectShare + float64(answered)*answeredShare + 2*60/bisectPatience.Seconds() + 1
+			require.LessOrEqual(t, float64(suspects), most)
+			if !tc.quick {
+				require.Less(t, len(d.ends), numbers, "the fault is the provider's")
+				return
+			}
+			require.Equal(t, numbers+1, len(d.ends)) //nolint:testifylint // Len prints all of them
+			require.Less(t, d.now.Sub(begin), time.Minute)
+			for w, e := range d.ends {
+				require.Equal(t, !bad[number(w)], e.Verdict == Answer, "number %d", w)
+			}
+		})
 	}
-	require.Positive(t, bisects)
-	require.LessOrEqual(t, float64(bisects), 0.1*float64(calls))
-	d.run(24 * time.Hour)
-	require.Len(t, d.ends, 60_001)
+}
+
+// An innocent number costs no attempt, and its call is no news of the provider.
+func TestInnocentNumbersAreAskedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(c *coreConfig[int]) { c.maxBatch, c.retry.Attempts = 10, 2 })
+	d.upstream = func(asked []string) providers.Reply { // names the first of those that are bad, as some do
+		r := found(len(asked))
+		for i, n := range asked {
+			if n >= number(20) {
+				continue
+			}
+			for k := range r.Outcomes {
+				r.Outcomes[k] = providers.Outcome{Failure: &providers.Failure{Kind: providers.KindRetryable, Innocent: true}}
+			}
+			r.Outcomes[i] = providers.Outcome{Kind: providers.Invalid}
+			break
+		}
+		return r
+	}
+	began := d.now
+	d.add(items(10, 20, nil)...)
+	d.run(time.Minute)
+	require.Len(t, d.ends, 20)
 	for w, e := range d.ends {
-		require.Equal(t, !bad[number(w)], e.Verdict == Answer, "number %d", w)
+		require.Equal(t, Answer, e.Verdict, "number %d", w)
+		require.Equal(t, w < 20, e.Outcome.Kind == providers.Invalid, "number %d", w)
+		require.Less(t, e.AnsweredAt.Sub(began), time.Second, "without backoff")
 	}
 }
 

@@ -14,6 +14,9 @@ const (
 	provenFor = time.Minute
 	// failuresInARow opens the circuit of a provider that did answer a moment ago.
 	failuresInARow = 5
+	// suspectsInARow does so where bisecting meets nothing but refusals: with ten
+	// bad numbers in a thousand the first dozen are to be expected.
+	suspectsInARow = 20
 	// firstPause is how long a circuit opens first; each probe that fails doubles
 	// it, up to maxPause.
 	firstPause = time.Second
@@ -33,7 +36,8 @@ const (
 type health struct {
 	lastSuccess tick
 	succeeded   bool
-	failures    int // calls failed in a row
+	failures    int // ordinary calls failed in a row
+	suspects    int // calls of suspects failed in a row
 	pauses      int // circuits opened in a row
 	open        bool
 	until       tick // of the current pause
@@ -56,8 +60,12 @@ func (c *core[W]) failed(t tick, b *packed[W], f *providers.Failure, certain boo
 	if h.open && !b.probe {
 		return 0 // it left before the circuit opened
 	}
-	h.failures++
-	if !h.open && !certain && h.proven(t) && h.failures < failuresInARow {
+	if b.suspect {
+		h.suspects++
+	} else {
+		h.failures++
+	}
+	if !h.open && !certain && h.proven(t) && h.failures < failuresInARow && h.suspects < suspectsInARow {
 		return 0
 	}
 	pause := c.jitter(step(c.pauses, h.pauses+1))

@@ -25,7 +25,7 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 		c.out = make([]Answered[W], 0, waiters)
 	}
 	if !b.suspect && !b.probe {
-		c.budget.earn()
+		c.budget.called()
 	}
 	switch f := wholeFailure(r, len(b.units)); {
 	case f == nil:
@@ -53,15 +53,19 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 	} else {
 		b.part.health.success(t)
 	}
+	answered := 0
 	keep := r.Outcomes
 	if b.raw {
 		keep = withoutRaw(r.Outcomes)
 	}
 	for i, u := range b.units {
 		switch o := &r.Outcomes[i]; {
+		case o.Kind == providers.Failed && innocent(o) && len(b.units) > 1:
+			c.requeue(u) // bounded: a reply that counts as answered settles at least one number
 		case o.Kind == providers.Failed:
 			c.numberFailed(t, u, key, o)
 		case o.Kind != providers.Pending:
+			answered++
 			c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
 			c.remember(t, now, u, &keep[i])
 		case r.Ticket != "":
@@ -72,7 +76,11 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 			}})
 		}
 	}
+	c.budget.answered(answered, b.suspect)
 }
+
+// innocent reports whether a number failed for others of its call.
+func innocent(o *providers.Outcome) bool { return o.Failure != nil && o.Failure.Innocent }
 
 // withoutRaw copies outcomes for keeping: raw objects are large and are never shared.
 func withoutRaw(outcomes []providers.Outcome) []providers.Outcome {

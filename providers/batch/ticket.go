@@ -119,9 +119,8 @@ func (c *core[W]) attach(it *Item[W]) {
 	if u == nil {
 		u = c.unitOf(k, q.part, it)
 	}
-	w := waiterOf(it)
+	w := u.admit(it)
 	w.own, w.paid = false, it.Paid
-	u.waiters = append(u.waiters, w)
 	c.urge(u, q)
 }
 

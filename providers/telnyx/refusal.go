@@ -233,6 +233,7 @@ func (r *refusal) reply(numbers []providers.Number) providers.Reply {
 	outcomes := make([]providers.Outcome, len(numbers))
 	again := &providers.Failure{
 		Kind: providers.KindRetryable, Code: r.failure.Code, Message: "another number of the call was refused, and this one not looked up",
+		Innocent: true,
 	}
 	for i := range outcomes {
 		outcomes[i] = providers.Outcome{Kind: providers.Failed, Failure: again}
