@@ -140,3 +140,36 @@ func (p *pipeline) attach(ctx context.Context, d *desk, ask []asking, items []ba
 	}
 	return err == nil
 }
+
+// status is the desk's part of /v1/status.
+func (d *desk) status() *TicketStatus {
+	s := d.Status()
+	out := &TicketStatus{
+		Open: s.Tickets, Unsure: s.Unsure, Outstanding: s.Outstanding, Limit: s.Limit, Waiting: s.Waiting, Ready: s.Ready && s.Watching,
+	}
+	if !s.Oldest.IsZero() {
+		out.Oldest = &s.Oldest
+	}
+	return out
+}
+
+// deskGauges registers what a desk tells at every scrape.
+func (w *Worker) deskGauges(d *desk, l map[string]string) {
+	gauge := func(name, help string, read func(s tickets.Status) int) {
+		w.metrics.Gauge(name, help, l, func() float64 { return float64(read(d.Status())) })
+	}
+	gauge("tickets_open", "Submitted batches that lack an answer, over the fleet.", func(s tickets.Status) int { return s.Tickets })
+	gauge("tickets_unsure", "Batches of which it is not known whether the upstream took them.", func(s tickets.Status) int { return s.Unsure })
+	gauge("outstanding_numbers", "Numbers submitted and not answered, over the fleet.", func(s tickets.Status) int { return s.Outstanding })
+	count := func(name, help string, read func(s tickets.Status) uint64) {
+		w.metrics.Counter(name, help, l, func() float64 { return float64(read(d.Status())) })
+	}
+	count("receipts_total", "Receipts that were pushed and stored.", func(s tickets.Status) uint64 { return s.Receipts })
+	count("receipts_rejected_total", "Posts to the callback address that were no receipt of ours.", func(s tickets.Status) uint64 { return s.Rejected })
+	count("receipts_deferred_total", "Receipts that could not be stored; the upstream sends them again.", func(s tickets.Status) uint64 { return s.Deferred })
+	count("ticket_fetches_total", "Questions about tickets.", func(s tickets.Status) uint64 { return s.Fetches })
+	count("ticket_fetch_failures_total", "Questions about tickets without an answer.", func(s tickets.Status) uint64 { return s.FetchFailures })
+	count("tickets_lost_replies_total", "Submits whose reply was lost.", func(s tickets.Status) uint64 { return s.LostReplies })
+	count("tickets_adopted_total", "Tickets taken over from a worker that is gone.", func(s tickets.Status) uint64 { return s.Adopted })
+	count("numbers_given_up_total", "Numbers that the upstream never answered.", func(s tickets.Status) uint64 { return s.GivenUp })
+}

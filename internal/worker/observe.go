@@ -125,6 +125,9 @@ func (p *provider) status(ctx context.Context) ProviderStatus {
 	if ok, why := p.loop.Usable(); !ok {
 		s.State, s.Reason = "down", why
 	}
+	if p.desk != nil {
+		s.Tickets = p.desk.status()
+	}
 	if p.pool == nil {
 		return s
 	}
@@ -192,6 +195,9 @@ func (w *Worker) gauges() {
 			}
 			return 0
 		})
+		if prov.desk != nil {
+			w.deskGauges(prov.desk, l)
+		}
 		for q := names.Bulk; q <= names.High; q++ {
 			lq := map[string]string{"provider": prov.name, "priority_at_least": q.String(), "rank": strconv.Itoa(int(q))}
 			w.metrics.Gauge("waiting_items", "Unsent items of a priority and above.", lq, func() float64 { return float64(prov.loop.Waiting(q)) })

@@ -75,6 +75,26 @@ type ProviderStatus struct {
 	Waiting int         `json:"waiting"` // unsent items here
 	Keys    []KeyStatus `json:"keys"`
 	Reason  string      `json:"reason,omitempty"`
+	// Tickets are of an upstream that answers later.
+	Tickets *TicketStatus `json:"tickets,omitempty"`
+}
+
+// TicketStatus are the batches that a deferred upstream has taken, over the whole
+// fleet as this worker sees it.
+type TicketStatus struct {
+	// Open tickets lack an answer; of Unsure ones it is being asked whether the
+	// upstream has them.
+	Open   int `json:"open"`
+	Unsure int `json:"unsure"`
+	// Outstanding are the numbers without an answer, at most Limit.
+	Outstanding int        `json:"outstanding"`
+	Limit       int        `json:"limit"`
+	Oldest      *time.Time `json:"oldest,omitempty"`
+	// Waiting are the numbers that items of this worker wait for.
+	Waiting int `json:"waiting"`
+	// Ready is false while this worker has not read every ticket, and takes no job
+	// that may be under one.
+	Ready bool `json:"ready"`
 }
 
 // KeyStatus is one credential, as the whole fleet uses it.

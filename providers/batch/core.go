@@ -193,11 +193,10 @@ func (c *core[W]) report(u *unit[W], e ending) {
 	}
 	for i := range u.waiters {
 		w := &u.waiters[i]
-		c.out = append(c.out, Answered[W]{
-			Waiter: w.w, Verdict: e.verdict, Failure: e.failure, Attempts: int(u.tries),
-			AnsweredAt: e.at, First: i == first, Shared: i != first, Key: e.key,
-		})
-		a := &c.out[len(c.out)-1]
+		c.out = append(c.out, Answered[W]{})
+		a := &c.out[len(c.out)-1] // written in place: it is large
+		a.Waiter, a.Verdict, a.Failure, a.Attempts = w.w, e.verdict, e.failure, int(u.tries)
+		a.AnsweredAt, a.First, a.Shared, a.Key = e.at, i == first, i != first, e.key
 		if e.outcome != nil {
 			a.Outcome = *e.outcome
 		}
