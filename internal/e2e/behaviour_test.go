@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,9 +30,11 @@ type house struct {
 	nats  *embeddedtest.NATS
 	redis *embeddedtest.Redis
 	sim   *simulator.Server
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	log   *logBuffer
+	// profile is how the upstreams behave; heal replaces it.
+	profile simulator.Profile
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	log     *logBuffer
 }
 
 // logBuffer keeps the worker's log for a test to look at.
@@ -52,12 +55,15 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-const houseConfig = `
+const houseBasics = `
 nats: {url: "NATS"}
 redis: {url: "REDIS"}
-http: {listen: ""}
+http: {listen: "", public_listen: "PUBLIC", public_url: "http://PUBLIC"}
 results: {max_wait: 200ms}
 retry: {initial: 20ms, max: 200ms}
+`
+
+const houseConfig = houseBasics + `
 TENANTS
 routes:
   cn: {providers: [qxt], region: CN, linger: 20ms}
@@ -69,7 +75,7 @@ providers:
   offline: {type: offline}
   qxt:
     type: qxt
-    base_url: "SIM"
+    base_url: "SIM/qxt"
     batch: 100
     timeout: 2s
     keys: [{name: main, secret: "KEY", concurrency: 4, rate: "1000/s", price: "0.002CNY"}]
@@ -78,20 +84,27 @@ providers:
 // newHouse starts everything; the worker stops cleanly at the test's end.
 func newHouse(t *testing.T, profile, tenants string) *house {
 	t.Helper()
+	return openHouse(t, profile, strings.Replace(houseConfig, "TENANTS", tenants, 1), ackWait)
+}
+
+// openHouse is newHouse with a configuration, in which SIM is the simulator's
+// address, and for jobs that rest for wait when the worker seems dead.
+func openHouse(t *testing.T, profile, config string, wait time.Duration) *house {
+	t.Helper()
 	p, err := simulator.ParseProfile([]byte(profile))
 	require.NoError(t, err)
-	h := &house{t: t, nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t), log: &logBuffer{}}
+	h := &house{t: t, profile: p, nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t), log: &logBuffer{}}
 	h.sim, err = simulator.Start(t.Context(), "127.0.0.1:0", p)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.sim.Close(t.Context()) })
 	file := t.TempDir() + "/worker.yaml"
 	writeFile(t, file, strings.NewReplacer("NATS", h.nats.URL(), "REDIS", h.redis.URL(),
-		"SIM", h.sim.URL()+simulator.QXTPath, "KEY", apiKey, "TENANTS", tenants).Replace(houseConfig))
+		"SIM", h.sim.URL(), "PUBLIC", embeddedtest.FreeAddr(t), "KEY", apiKey).Replace(config))
 	cfg, err := worker.LoadConfig(file, func(string) (string, bool) { return "", false }, types())
 	require.NoError(t, err)
 	h.ageRedis()
 	w, err := worker.New(t.Context(), worker.Options{
-		Config: cfg, ID: "house", Version: "e2e", AckWait: ackWait, Lease: lease, Unserved: unserved, Log: zerolog.New(h.log),
+		Config: cfg, ID: "house", Version: "e2e", AckWait: wait, Lease: lease, Unserved: unserved, Log: zerolog.New(h.log),
 	})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -118,7 +131,11 @@ func newHouse(t *testing.T, profile, tenants string) *house {
 func (h *house) ageRedis() {
 	h.t.Helper()
 	rdb := h.redis.Client()
-	for _, key := range []string{"lookup:{j0}:epoch", "lookupq:keys:{qxt}:epoch"} {
+	epochs := []string{"lookup:{j0}:epoch", "lookupq:keys:{nxcloud.fetch}:epoch"}
+	for _, u := range simulator.Upstreams() {
+		epochs = append(epochs, "lookupq:keys:{"+string(u)+"}:epoch")
+	}
+	for _, key := range epochs {
 		e, err := redisdb.SyncEpoch(h.t.Context(), rdb, key)
 		require.NoError(h.t, err)
 		value, err := rdb.Get(h.t.Context(), key).Result()
@@ -148,6 +165,15 @@ func (h *house) results(n int) map[string]results.Result {
 
 func (h *house) resultsOf(who string, n int) map[string]results.Result {
 	h.t.Helper()
+	got := h.read(who, n)
+	h.empty()
+	return got
+}
+
+// read waits until a tenant has n results and returns them by id; with 0 it returns
+// what there is now, which must be nothing. None may come twice.
+func (h *house) read(who string, n int) map[string]results.Result {
+	h.t.Helper()
 	got := map[string]results.Result{}
 	reader := results.NewReader(h.js, names.Default())
 	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
@@ -165,10 +191,27 @@ func (h *house) resultsOf(who string, n int) map[string]results.Result {
 		}
 		return nil
 	})
-	require.NoErrorf(h.t, err, "%d of %d results; upstream %+v", len(got), n, h.sim.Ledger().Summary())
+	require.NoErrorf(h.t, err, "%d of %d results of %s; the upstreams:\n%s", len(got), n, who, h.ledgers())
 	require.Len(h.t, got, n)
-	h.empty()
 	return got
+}
+
+// ledgers is what each upstream saw, a line each.
+func (h *house) ledgers() string {
+	var b strings.Builder
+	for _, u := range simulator.Upstreams() {
+		fmt.Fprintf(&b, "%s: %s\n", u, figures(h.sim.LedgerOf(u).Summary()))
+	}
+	return b.String()
+}
+
+// figures are a ledger's, as JSON.
+func figures(s simulator.Summary) string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // empty waits until every job is acknowledged.
@@ -214,4 +257,47 @@ func items(first, n int) string {
 		out[i] = fmt.Sprintf(`{"number":"137%08d","ref":%d}`, first+i, i)
 	}
 	return "[" + strings.Join(out, ",") + "]"
+}
+
+// ask sends numbers in E.164 on a route, for a tenant, in jobs of 100.
+func (h *house) ask(who, route string, numbers []string) {
+	h.t.Helper()
+	for i, some := range slices.Collect(slices.Chunk(numbers, 100)) {
+		h.sendAs(who, route, job(fmt.Sprintf("job-%d", i), "{}", some...))
+	}
+}
+
+// job is the body of a job of numbers in E.164.
+func job(id, options string, numbers ...string) string {
+	list := make([]string, len(numbers))
+	for i, n := range numbers {
+		list[i] = fmt.Sprintf(`{"number":%q,"ref":%d}`, n, i)
+	}
+	return fmt.Sprintf(`{"id":%q,"options":%s,"items":[%s]}`, id, options, strings.Join(list, ","))
+}
+
+// many are n numbers from the first on.
+func many(number func(i int) string, first, n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = number(first + i)
+	}
+	return out
+}
+
+// in is the house for a subtest.
+func (h *house) in(t *testing.T) *house {
+	t.Helper()
+	own := *h
+	own.t = t
+	return &own
+}
+
+// heal changes how the upstreams behave.
+func (h *house) heal(profile string) {
+	h.t.Helper()
+	p, err := simulator.ParseProfile([]byte(profile))
+	require.NoError(h.t, err)
+	h.profile = p
+	h.sim.SetProfile(p)
 }

@@ -22,7 +22,9 @@ type tourCmd struct {
 	Numbers int    `default:"10000" help:"How many numbers to look up on each route."`
 	Profile string `default:"deploy/simulate.yaml" help:"How the simulated upstreams behave."`
 	Config  string `default:"deploy/simulated.yaml" help:"The worker's configuration."`
-	Keep    bool   `help:"Keep the temporary directory with inputs, results and logs, and say where it is."`
+	// Unanswered is for profiles in which a number may be asked three times in vain.
+	Unanswered int  `help:"How many numbers of a route may end as no_answer."`
+	Keep       bool `help:"Keep the temporary directory with inputs, results and logs, and say where it is."`
 }
 
 func main() {

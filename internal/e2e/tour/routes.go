@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-
+	"github.com/lookupq/lookupq/internal/e2e/judge"
 	"github.com/lookupq/lookupq/providers/simulator"
 )
 
@@ -11,22 +10,27 @@ type stop struct {
 	route string
 	// ask is what the simulator is asked for the truth; without an upstream the
 	// route is offline, and only that it answers is checked.
-	ask    simulator.Ask
+	ask simulator.Ask
+	// second is asked where the first provider failed and another answered.
+	second simulator.Ask
 	number func(i int) string
 }
 
 // stops are the routes of deploy/simulated.yaml, each with numbers in its scope.
 func stops() []stop {
 	return []stop{
-		{"offline", simulator.Ask{}, mixed},
-		{"carrier-cn", simulator.Ask{Upstream: simulator.UpstreamQXT}, chinese},
-		{"porting-cn", simulator.Ask{Upstream: simulator.UpstreamPortcheck}, chinese},
-		{"portability", simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpPortability}, american},
-		{"number-lookup", simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpNumberLookup}, american},
-		{"porting-status", simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpPortingOrder}, american},
-		{"validity", simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 1}, mixed},
-		{"ringing", simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 4}, mixed},
-		{"reachability", simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 5}, mixed},
+		{route: "offline", number: judge.Mixed},
+		{
+			route: "carrier-cn", number: judge.Chinese,
+			ask: simulator.Ask{Upstream: simulator.UpstreamQXT}, second: simulator.Ask{Upstream: simulator.UpstreamPortcheck},
+		},
+		{route: "porting-cn", ask: simulator.Ask{Upstream: simulator.UpstreamPortcheck}, number: judge.Chinese},
+		{route: "portability", ask: simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpPortability}, number: judge.American},
+		{route: "number-lookup", ask: simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpNumberLookup}, number: judge.American},
+		{route: "porting-status", ask: simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpPortingOrder}, number: judge.American},
+		{route: "validity", ask: simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 1}, number: judge.Mixed},
+		{route: "ringing", ask: simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 4}, number: judge.Mixed},
+		{route: "reachability", ask: simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 5}, number: judge.Mixed},
 	}
 }
 
@@ -37,21 +41,4 @@ func (s *stop) inputs(n int) []string {
 		out[i] = s.number(i)
 	}
 	return out
-}
-
-func chinese(i int) string  { return fmt.Sprintf("+86137%08d", 10_000_000+i*7) }
-func american(i int) string { return fmt.Sprintf("+1303%07d", 2_000_000+i) }
-
-// mixed are mobiles of four countries.
-func mixed(i int) string {
-	switch i % 4 {
-	case 0:
-		return chinese(i)
-	case 1:
-		return american(i)
-	case 2:
-		return fmt.Sprintf("+4479111%05d", i)
-	default:
-		return fmt.Sprintf("+8526%07d", 1_000_000+i*7)
-	}
 }

@@ -42,21 +42,21 @@ func (c *tourCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.takeDown()) }()
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(table, "route\tnumbers\tok\tnot found\tinvalid\tfailed\tright\twrong\tcalls\tseconds\t")
+	_, _ = fmt.Fprintln(table, "route\tnumbers\tok\tnot found\tinvalid\tfailed\tright\tunanswered\twrong\tcalls\tseconds\t")
 	wrong := 0
 	for _, at := range stops() {
 		l, err := s.visit(ctx, c, &at)
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", at.route, c.Numbers,
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", at.route, c.Numbers,
 			l.status[results.StatusOK], l.status[results.StatusNotFound], l.status[results.StatusInvalid], l.status[results.StatusFailed],
-			l.right, len(l.wrong), l.calls, l.took.Seconds())
+			l.right, l.unanswered, len(l.wrong), l.calls, l.took.Seconds())
 		fmt.Fprintf(os.Stderr, "%s: %d of %d right\n", at.route, l.right, c.Numbers)
 		for _, w := range l.wrong[:min(len(l.wrong), 5)] {
 			fmt.Fprintln(os.Stderr, "  wrong:", w)
 		}
-		wrong += len(l.wrong)
+		wrong += len(l.wrong) + max(0, l.unanswered-c.Unanswered)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -71,9 +71,11 @@ func (c *tourCmd) Run(ctx context.Context) (err error) {
 type log struct {
 	status map[results.Status]int
 	right  int
-	wrong  []error
-	calls  int64
-	took   time.Duration
+	// unanswered were asked as often as the upstream may be, in vain.
+	unanswered int
+	wrong      []error
+	calls      int64
+	took       time.Duration
 }
 
 // visit looks numbers up on one route and judges every result.
@@ -98,20 +100,32 @@ func (s *stage) visit(ctx context.Context, c *tourCmd, at *stop) (*log, error) {
 		return nil, err
 	}
 	l.calls = after - before
-	truths, err := s.truths(ctx, at.ask, numbers)
+	first, err := s.truths(ctx, at.ask, numbers)
 	if err != nil {
 		return nil, err
 	}
-	return l, l.judge(out, truths)
+	second := first
+	if at.second.Upstream != "" {
+		if second, err = s.truths(ctx, at.second, numbers); err != nil {
+			return nil, err
+		}
+	}
+	return l, l.judge(out, func(r *results.Result) *simulator.Truth {
+		if r.Provider == string(at.second.Upstream) {
+			return second[r.E164]
+		}
+		return first[r.E164]
+	}, c.Numbers)
 }
 
 // judge compares every line of a results file; what is missing is wrong, too.
-func (l *log) judge(path string, truths map[string]*simulator.Truth) error {
+func (l *log) judge(path string, truthOf func(*results.Result) *simulator.Truth, numbers int) error {
 	f, err := os.Open(path) //nolint:gosec // written by send
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
+	seen := make(map[string]bool, numbers)
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
 		var r results.Result
@@ -119,25 +133,32 @@ func (l *log) judge(path string, truths map[string]*simulator.Truth) error {
 			return err
 		}
 		l.status[r.Status]++
-		truth := truths[r.E164]
-		delete(truths, r.E164)
-		switch {
-		case truth == nil:
+		truth := truthOf(&r)
+		if truth == nil || seen[r.E164] {
 			l.wrong = append(l.wrong, errors.New("a number that was not asked, or that is answered twice"))
-		case truth.Status == simulator.StatusOK && truth.Lookup == nil && r.Status == results.StatusOK:
-			l.right++ // offline: nobody else knows better
-		default:
-			if err := judge.Check(truth, &r); err != nil {
-				l.wrong = append(l.wrong, err)
-			} else {
-				l.right++
-			}
+			continue
 		}
+		seen[r.E164] = true
+		l.one(truth, &r)
 	}
-	for range truths {
+	for range numbers - len(seen) {
 		l.wrong = append(l.wrong, errors.New("a number without a result"))
 	}
 	return lines.Err()
+}
+
+// one judges one result. Of offline answers nobody else knows better.
+func (l *log) one(truth *simulator.Truth, r *results.Result) {
+	offline := truth.Status == simulator.StatusOK && truth.Lookup == nil
+	err := judge.Check(truth, r)
+	switch {
+	case err == nil, offline && r.Status == results.StatusOK:
+		l.right++
+	case r.Error != nil && r.Error.Code == results.CodeNoAnswer:
+		l.unanswered++
+	default:
+		l.wrong = append(l.wrong, err)
+	}
 }
 
 // truths asks the simulator what must come out. Of an offline route it is only

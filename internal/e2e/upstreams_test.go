@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lookupq/lookupq/internal/e2e/judge"
+	"github.com/lookupq/lookupq/providers/simulator"
+	"github.com/lookupq/lookupq/results"
+)
+
+// The keys of a house with every upstream: how many calls each may have open.
+const (
+	qxtCalls       = 4
+	portcheckCalls = 16
+	telnyxCalls    = 8
+	nxKeys         = 6 // a key asks once in 3 s what became of its tickets
+	nxCalls        = 1 // of each
+)
+
+// everything is a house with all upstreams. ROUTES are more routes.
+func everything(routes string) string {
+	keys, accounts := make([]string, nxKeys), make([]string, nxKeys)
+	for i := range nxKeys {
+		keys[i] = fmt.Sprintf(`{name: k%d, secret: "secret-%d", concurrency: %d, rate: "1000/s"}`, i, i, nxCalls)
+		accounts[i] = fmt.Sprintf(`k%d: {access_key: access-%d, app_key: app-%d}`, i, i, i)
+	}
+	return houseBasics + `
+routes:
+` + routes + `
+providers:
+  offline: {type: offline}
+  qxt:
+    type: qxt
+    base_url: "SIM/qxt"
+    batch: 100
+    timeout: 2s
+    keys: [{name: main, secret: "KEY", concurrency: ` + fmt.Sprint(qxtCalls) + `, rate: "1000/s", price: "0.002CNY"}]
+  portcheck:
+    type: portcheck
+    base_url: "SIM/portcheck"
+    timeout: 2s
+    keys: [{name: main, secret: portcheck-key, concurrency: ` + fmt.Sprint(portcheckCalls) + `, rate: "1000/s", price: "0.02CNY"}]
+    settings: {path: /mobile-transfer, auth: {mode: header, header: X-API-Key}}
+  telnyx:
+    type: telnyx
+    base_url: "SIM/telnyx/v2"
+    batch: 100
+    timeout: 2s
+    keys: [{name: main, secret: telnyx-key, concurrency: ` + fmt.Sprint(telnyxCalls) + `, rate: "1000/s"}]
+  nxcloud:
+    type: nxcloud
+    base_url: "SIM/nxcloud"
+    batch: 100
+    timeout: 4s
+    keys: [` + strings.Join(keys, ", ") + `]
+    settings:
+      accounts: {` + strings.Join(accounts, ", ") + `}
+      poll_after: 3s
+      poll_every: 3s
+      unknown_after: 6s
+      give_up_after: 9s
+`
+}
+
+// nxAccounts are the keys of everything, as the simulator knows them.
+func nxAccounts() string {
+	keys := make([]string, nxKeys)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("{key: access-%d, secret: secret-%d, apps: [app-%d]}", i, i, i)
+	}
+	return "[" + strings.Join(keys, ", ") + "]"
+}
+
+// asking is a way to ask an upstream: a route, and what it is asked with.
+type asking struct {
+	route  string
+	ask    simulator.Ask
+	number func(i int) string
+}
+
+// askings are the routes of allRoutes.
+func askings() []asking {
+	return []asking{
+		{"qxt", simulator.Ask{Upstream: simulator.UpstreamQXT}, judge.Chinese},
+		{"portcheck", simulator.Ask{Upstream: simulator.UpstreamPortcheck}, judge.Chinese},
+		{"portability", simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpPortability}, judge.American},
+		{"lookup", simulator.Ask{Upstream: simulator.UpstreamTelnyx, Operation: simulator.OpNumberLookup}, judge.American},
+		{"level1", simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 1}, judge.Mixed},
+		{"level5", simulator.Ask{Upstream: simulator.UpstreamNXCloud, CheckLevel: 5}, judge.Mixed},
+	}
+}
+
+// allRoutes asks each upstream in each way; then is what follows the provider in
+// the list, and suffix what follows the name.
+func allRoutes(suffix, then string) string {
+	const each = `
+  qxt%[1]s: {providers: [qxt%[2]s], linger: 20ms}
+  portcheck%[1]s: {providers: [portcheck%[2]s], linger: 20ms}
+  portability%[1]s: {providers: [telnyx%[2]s], linger: 20ms}
+  lookup%[1]s: {providers: [telnyx%[2]s], linger: 20ms, options: {operation: number_lookup}}
+  level1%[1]s: {providers: [nxcloud%[2]s], linger: 20ms}
+  level5%[1]s: {providers: [nxcloud%[2]s], linger: 20ms, options: {check_level: 5}}
+`
+	return fmt.Sprintf(each, suffix, then)
+}
+
+// nastyNight: about 5 % ask to try again, 1 % spoil their batch, 2 % are left
+// out; everybody gets 429 at first and now and then, and nobody answers for a while.
+const nastyNight = `
+seed: 21
+qxt:
+  latency: {base: 60ms, jitter: 40ms}
+  limits: {concurrency: 4, retry_after: 1s, retry_after_form: date}
+  shuffle: true
+  spelling: mixed
+  missing: 0.02
+  extra: 0.005
+  duplicate: 0.005
+  unknown: 0.02
+  poison: {share: 0.01}
+  item_errors: [{share: 0.03, code: -8}]
+  http_errors: [{share: 0.02, status: 503}, {share: 0.01, mode: reset}, {share: 0.01, mode: truncate}]
+  bursts: {every: 6s, length: 500ms}
+  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+portcheck:
+  auth: {mode: header, header: X-API-Key}
+  latency: {base: 30ms, jitter: 20ms}
+  limits: {concurrency: 16, retry_after: 1s, retry_after_form: ms}
+  spelling: mixed
+  missing: 0.02
+  unknown: 0.02
+  invalid: 0.01
+  poison: {share: 0.01}
+  item_errors: [{share: 0.03, code: SYSTEM_ERROR}]
+  http_errors: [{share: 0.01, status: 502}, {share: 0.005, mode: reset}, {share: 0.005, mode: html}]
+  bursts: {every: 6s, length: 500ms}
+  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms, mode: reset}]
+telnyx:
+  latency: {base: 30ms, jitter: 20ms}
+  limits: {concurrency: 8, retry_after: 1s, retry_after_form: none}
+  shuffle: true
+  missing: 0.02
+  extra: 0.005
+  duplicate: 0.005
+  unknown: 0.02
+  invalid: 0.01
+  poison: {share: 0.01}
+  call_errors: [{share: 0.02, code: 10007}, {share: 0.02, code: 10008}]
+  http_errors: [{share: 0.01, status: 503}, {share: 0.005, mode: reset}, {share: 0.005, mode: truncate}]
+  bursts: {every: 6s, length: 500ms}
+  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+nxcloud:
+  keys: KEYS
+  small_rate: -1
+  generation: mixed
+  fail_number: mixed
+  latency: {base: 50ms, jitter: 50ms}
+  limits: {concurrency: 2, retry_after: 1s}
+  missing: 0.02
+  unknown: 0.02
+  invalid: 0.01
+  poison: {share: 0.01}
+  item_errors: [{share: 0.02, code: 103}, {share: 0.01, code: 112}, {share: 0.01, code: 121}, {share: 0.01, code: 266}]
+  call_errors: [{share: 0.02, code: 288}, {share: 0.01, code: 299}]
+  http_errors: [{share: 0.01, status: 503}]
+  lost_replies: 0.05
+  late_replies: {share: 0.05, delay: 1s}
+  receipts: {base: 300ms, jitter: 1s, order: shuffled, duplicate: 0.05, lost: 0.02, retry_every: 1s}
+  bursts: {every: 6s, length: 500ms}
+  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+`
+
+// TestNastyNight: on a bad night at every upstream each number ends with the
+// truth, exactly the poison is refused, nobody is asked more often than the tables
+// allow, and no key is used beyond its limits.
+func TestNastyNight(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t, strings.Replace(nastyNight, "KEYS", nxAccounts(), 1), everything(allRoutes("", "")), patientAckWait)
+	// Of the numbers that a call answers: how many it leaves out, or asks to try again.
+	again := map[string]float64{"qxt": 0.05, "portcheck": 0.02, "portability": 0.02, "lookup": 0.02, "level1": 0.09, "level5": 0.09}
+	count := map[string]int{"qxt": 1200, "portcheck": 600, "portability": 1000, "lookup": 600, "level1": 300, "level5": 300}
+	numbers := map[string][]string{}
+	h.sim.Reset() // the night begins
+	began := time.Now()
+	for i, a := range askings() {
+		numbers[a.route] = many(a.number, i*2000, count[a.route])
+		h.ask(a.route, a.route, numbers[a.route])
+	}
+	for _, a := range askings() {
+		t.Run(a.route, func(t *testing.T) {
+			got := h.in(t).read(a.route, count[a.route])
+			paid := h.sim.LedgerOf(a.ask.Upstream).Numbers(1)
+			n := account(t, h, a, got, paid, numbers[a.route])
+			t.Logf("after %.1f s: %+v", time.Since(began).Seconds(), n)
+			require.LessOrEqual(t, n.unlucky, count[a.route]/100, "numbers that met a fault each time")
+			require.LessOrEqual(t, n.surplus, atMost(count[a.route], again[a.route]), "numbers paid for more than once")
+		})
+	}
+	h.empty()
+	t.Log(h.ledgers())
+	for u, calls := range map[simulator.Upstream]int{
+		simulator.UpstreamQXT: qxtCalls, simulator.UpstreamPortcheck: portcheckCalls,
+		simulator.UpstreamTelnyx: telnyxCalls, simulator.UpstreamNXCloud: nxCalls + 1, // and a question
+	} {
+		sum := h.sim.LedgerOf(u).Summary()
+		require.NotZero(t, sum.Throttled, "the night had bursts")
+		require.Greater(t, sum.Failed, sum.Throttled, "and an outage")
+		require.Zero(t, sum.Oversized)
+		require.Zero(t, sum.Mutations)
+		for _, k := range sum.Keys {
+			require.LessOrEqualf(t, k.Peak, calls, "calls of %s open at once", u)
+		}
+	}
+	handed := h.sim.LedgerOf(simulator.UpstreamNXCloud).Summary().Deferred
+	require.Zero(t, handed.Blind, "numbers handed in again though they were answered, or could still be")
+	require.Zero(t, handed.DuplicateBatches)
+	require.NotZero(t, handed.LostReplies)
+	require.GreaterOrEqual(t, handed.QueryGap, queryGap)
+	require.NotContains(t, h.log.String(), "panic")
+}
+
+// queryGap is the least time between two questions of one key, 3 s, less what a
+// busy machine may hold the first one up.
+const queryGap = 2.5
+
+// tally is what came of the numbers of one route.
+type tally struct {
+	right, poison, unlucky, surplus int
+}
+
+// account holds every result against the truth, and what was paid for each number
+// against what its result says of the calls.
+func account(t *testing.T, h *house, a asking, got map[string]results.Result, paid map[string]uint32, numbers []string) tally {
+	t.Helper()
+	var n tally
+	var wrong []error
+	answered := map[string]bool{}
+	for _, r := range got {
+		answered[r.E164] = true
+		truth := h.profile.Truth(a.ask, r.E164)
+		times := int(paid[r.E164])
+		n.surplus += max(times-1, 0)
+		if times > r.Attempts {
+			wrong = append(wrong, fmt.Errorf("paid %d times in %d attempts", times, r.Attempts))
+		}
+		err := judge.Check(&truth, &r)
+		switch {
+		case truth.Status == simulator.StatusPoison:
+			n.poison++
+			if r.Status == results.StatusFailed && r.Error.Code != results.CodeProviderRejected {
+				err = fmt.Errorf("poison ended as %s", r.Error.Code)
+			}
+		case unlucky(&r):
+			n.unlucky++
+			err = nil
+		case err == nil:
+			n.right++
+		}
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("truth %s, result %s after %d attempts: %w", truth.Status, r.Status, r.Attempts, err))
+		}
+	}
+	for _, number := range numbers {
+		if !answered[number] {
+			wrong = append(wrong, errors.New("a number without a result"))
+		}
+	}
+	require.Emptyf(t, wrong, "%d of %d results are wrong", len(wrong), len(got))
+	return n
+}
+
+// unlucky says that every call with a number met a fault that passes, as often as
+// the tables have it asked.
+func unlucky(r *results.Result) bool {
+	const leastCalls = 2
+	return r.Status == results.StatusFailed && r.Attempts >= leastCalls &&
+		(r.Error.Code == results.CodeNoAnswer || r.Error.Code == results.CodeProviderUnavailable)
+}
+
+// atMost is how many of n numbers may be paid again where a share of them is, each
+// time: five standard deviations more than are to be expected.
+func atMost(n int, share float64) int {
+	mean := float64(n) * share / (1 - share)
+	return int(mean + 5*math.Sqrt(mean))
+}
