@@ -112,6 +112,8 @@ func (w *Worker) openStreams(ctx context.Context) error {
 	}
 	w.registry = jobs.NewRegistry(w.js, jobs.RegistryConfig{
 		Names: w.cfg.Names(), Log: w.log,
+		// Whose jobs rest no longer is believed dead: by default that is 30 s, too.
+		Every: w.opt.AckWait / 3, TTL: w.opt.AckWait,
 		Self: jobs.Worker{ID: w.opt.ID, Routes: w.cfg.RouteNames(), StartedAt: w.born.UTC()},
 	})
 	return nil

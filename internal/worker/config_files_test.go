@@ -1,7 +1,10 @@
 package worker
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,6 +34,34 @@ func TestExampleConfiguration(t *testing.T) {
 	require.Equal(t, d.Results, c.Results)
 	require.Equal(t, d.Retry, c.Retry)
 	require.Equal(t, []string{"carrier-cn", "offline"}, c.RouteNames())
+}
+
+// Every configuration that the documentation shows loads as it stands there.
+func TestDocumentedConfigurations(t *testing.T) {
+	t.Parallel()
+	types := ProviderTypes{}
+	for _, e := range catalog.All() {
+		types[e.Type] = e.New
+	}
+	text, err := os.ReadFile("../../docs/providers.md")
+	require.NoError(t, err)
+	shown := map[string]bool{}
+	for i, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		file := filepath.Join(t.TempDir(), "worker.yaml")
+		require.NoError(t, os.WriteFile(file, []byte(block[1]), 0o600))
+		c, err := LoadConfig(file, func(name string) (string, bool) {
+			return "secret-of-" + name, !strings.HasPrefix(name, "LOOKUPQ_")
+		}, types)
+		require.NoError(t, err, "block %d", i+1)
+		require.Empty(t, c.Warnings, "block %d", i+1)
+		for _, p := range c.Providers {
+			shown[p.Type] = true
+		}
+	}
+	for _, e := range catalog.All() {
+		require.True(t, shown[e.Type], "%s has no configuration in docs/providers.md", e.Type)
+		require.Contains(t, string(text), fmt.Sprintf("\n## %s\n", e.Type))
+	}
 }
 
 // docker-compose.yml configures the worker by variables; a misspelt one would be

@@ -42,9 +42,9 @@ func (p *Pool) Acquire(ctx context.Context, most int) (Grant, error) {
 // acquire does the trip, with the wire held.
 func (p *Pool) acquire(ctx context.Context, most int) (Grant, error) {
 	id := p.id + "-" + strconv.FormatUint(p.seq.Add(1), 36)
-	args := make([]any, 0, 8+len(p.limits))
+	args := make([]any, 0, 7+len(p.limits))
 	args = append(args, redisdb.NewEpochID(), id, p.id,
-		p.cfg.Lease.Milliseconds(), p.cfg.Renew.Milliseconds(), most, p.holding(), p.cfg.MaxBatch)
+		p.cfg.Lease.Milliseconds(), most, p.holding(), p.cfg.MaxBatch)
 	args = append(args, p.limits...)
 	sent := time.Now()
 	v, err := p.send(ctx, call{p.scripts.acquire, args})

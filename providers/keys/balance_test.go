@@ -278,7 +278,7 @@ func TestRevokedKeyIsReadWithItsProbes(t *testing.T) {
 		cfg := lowConfig(100)
 		cfg.Lease, cfg.Renew = 20*time.Minute, 10*time.Minute
 		p := w.pool(cfg)
-		pause(t, cfg.Renew) // the guard
+		pause(t, cfg.Lease) // the guard
 		require.Zero(t, gap(t, p))
 		note(t, p, prepaid(10)) // low: every 30 s, were it not for the quarantine
 		wait := time.Minute

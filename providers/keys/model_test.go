@@ -75,7 +75,7 @@ func newModel(t *rapid.T) *model {
 	for range rapid.IntRange(2, 3).Draw(m.t, "pools") {
 		m.pools = append(m.pools, m.start())
 	}
-	pause(t, keys.DefaultRenew) // the guard
+	pause(t, keys.DefaultLease) // the guard
 	return m
 }
 

@@ -61,7 +61,7 @@ func TestQuarantine(t *testing.T) {
 		defer stop()
 		other, stopOther := bubblePool(t, w.client(), cfg)
 		defer stopOther()
-		pause(t, cfg.Renew) // the guard
+		pause(t, cfg.Lease) // the guard
 		g := await(t, p, 10)
 		require.False(t, g.Probe)
 		// Four calls were on the wire and all fail: that is one failure.

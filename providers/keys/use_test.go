@@ -193,7 +193,7 @@ func TestFairUse(t *testing.T) {
 				for i := range pools {
 					pools[i] = of(w.pool(cfg))
 				}
-				pause(t, keys.DefaultRenew) // the guard
+				pause(t, keys.DefaultLease) // the guard
 				l := &useLedger{}
 				use := l.compete(t, pools, tt.limit, tt.work, tt.run)
 				require.Equal(t, tt.limit, l.highest)

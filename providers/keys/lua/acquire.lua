@@ -1,13 +1,16 @@
 -- Takes one permit, of the key with most room, for up to max numbers; or says why
 -- not and how long to wait. ARGV: 1 id for a new epoch, 2 lease id, 3 pool id,
--- 4 lease (ms), 5 guard (ms), 6 max, 7 permits this pool holds, 8 the largest max
+-- 4 lease (ms), 5 max, 6 permits this pool holds, 7 the largest max
 -- it ever asks for (0: not known), then for each entity: concurrency, rate, number rate (a second; 0 is no limit), number window (us).
 -- Returns {'ok', entity, numbers, us, is probe, was it the last (1)} or
 -- {reason, wait (us), is a permit missing (0, 1), us until one ends by itself, epoch,
 -- what the pause or quarantine is for ('' if that differs from key to key)}.
 local id, pool = ARGV[2], ARGV[3]
-local lease, guard = tonumber(ARGV[4]), tonumber(ARGV[5])
-local max, held, batch = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local lease = tonumber(ARGV[4])
+local max, held, batch = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+-- After lost data nothing is granted for as long as a holder that cannot renew, and
+-- does not know of the loss, may go on with its call.
+local guard = lease
 
 -- How late a caller may come without losing its turn: his timer and the network
 -- are not exact, and what they lose would be lost of the rate.
@@ -76,7 +79,7 @@ local function look(i)
   local e = { i = i, leases = KEYS[3 + 2 * i], state = KEYS[4 + 2 * i], wait = 0 }
   local h = redis.call('HMGET', e.state, 'rt', 'nt', 'nl', 'pu', 'qn', 'qa', 'lg',
     'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu', 'pw', 'qw')
-  local a = 9 + 4 * i
+  local a = 8 + 4 * i
   redis.call('ZREMRANGEBYSCORE', e.leases, '-inf', int(now))
   e.count = redis.call('ZCARD', e.leases)
   e.free = lower(ARGV[a], h[8], h[9]) - e.count
