@@ -38,7 +38,7 @@ func (w *Worker) openNATS(ctx context.Context) error {
 			return err
 		}
 		w.onClose("embedded NATS", func(context.Context) error { return srv.Close() })
-		addr, w.storage, w.natsKind = srv.ClientURL(), srv.MaxStore(), "embedded"
+		addr, w.storage, w.natsKind, w.fresh = srv.ClientURL(), srv.MaxStore(), "embedded", srv.Fresh()
 	}
 	nc, err := connect(addr, w.cfg.NATS, w.log)
 	if err != nil {
@@ -101,7 +101,21 @@ func (w *Worker) openRedis(ctx context.Context) error {
 	}
 	w.rdb = rdb
 	w.onClose("Redis connection", func(context.Context) error { return rdb.Close() })
+	if w.fresh && w.redis != nil && w.redis.Fresh() {
+		return w.declareUnused(ctx)
+	}
 	return nil
+}
+
+// declareUnused spares the very first run of `--embedded` the wait for the permits of
+// an earlier one. That the jobs are new as well tells it from a worker whose Redis
+// was moved away, and which may have made calls a moment ago.
+func (w *Worker) declareUnused(ctx context.Context) error {
+	var types []string
+	for _, pc := range w.cfg.Providers {
+		types = append(types, pc.Type)
+	}
+	return keys.DeclareUnused(ctx, w.rdb, types...)
 }
 
 // openStreams makes the streams and reads what the fleet agrees on.
@@ -147,14 +161,14 @@ func (w *Worker) buildPipeline(ctx context.Context) error {
 // buildProviders makes every configured provider that a route uses, with its
 // permits and its packer.
 func (w *Worker) buildProviders(context.Context) error {
-	byName := map[string]*provider{}
+	byName := map[string]*step{}
 	for _, name := range slices.Sorted(maps.Keys(w.cfg.Providers)) {
-		prov, err := w.buildProvider(name)
+		at, err := w.buildStep(name)
 		if err != nil {
 			return fmt.Errorf("providers.%s: %w", name, err)
 		}
-		byName[name] = prov
-		w.providers = append(w.providers, prov)
+		byName[name] = at
+		w.providers = append(w.providers, at.all...)
 	}
 	for name, rc := range w.cfg.Routes {
 		rt := &route{name: name, cfg: rc, failoverNotFound: slices.Contains(rc.FailoverOn, string(results.StatusNotFound))}
@@ -166,7 +180,8 @@ func (w *Worker) buildProviders(context.Context) error {
 	return nil
 }
 
-func (w *Worker) buildProvider(name string) (*provider, error) {
+// buildStep makes a provider once for each set of its keys.
+func (w *Worker) buildStep(name string) (*step, error) {
 	pc := w.cfg.Providers[name]
 	entry, err := catalog.Find(pc.Type)
 	if err != nil {
@@ -176,6 +191,26 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := &step{name: name, of: map[string]*provider{}}
+	for _, set := range keySets(pc.Keys) {
+		pc.Keys = set.keys
+		prov, err := w.buildProvider(name, set.name(name), pc, impl)
+		if err != nil {
+			return nil, err
+		}
+		at.all = append(at.all, prov)
+		if len(set.tenants) == 0 {
+			at.open = prov
+		}
+		for _, tenant := range set.tenants {
+			at.of[tenant] = prov
+		}
+	}
+	return at, nil
+}
+
+// buildProvider makes a provider with some of its keys; set names these among all.
+func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Provider) (_ *provider, err error) {
 	prov := &provider{name: name, cfg: pc, impl: impl, offline: impl.Limits().Keyless, prices: map[string]providers.Cost{}}
 	var permits batch.Permits
 	if prov.offline {
@@ -186,7 +221,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 		permits = newLocalPermits(calls)
 		prov.share = func() int { return calls }
 	} else {
-		if prov.pool, err = w.buildPool(name, pc); err != nil {
+		if prov.pool, err = w.buildPool(name, set, pc); err != nil {
 			return nil, err
 		}
 		permits = poolPermits{prov.pool, w.pipeline.sure}
@@ -195,7 +230,7 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 	packed := impl
 	var parked func(ticket string, numbers []string)
 	if deferred, ok := impl.(providers.Deferred); ok {
-		if prov.desk, err = w.openDesk(name, pc, deferred); err != nil {
+		if prov.desk, err = w.openDesk(name, set, pc, deferred); err != nil {
 			return nil, err
 		}
 		permits = deskPermits{permits, prov.desk, w.nc.IsConnected}
@@ -218,9 +253,9 @@ func (w *Worker) buildProvider(name string) (*provider, error) {
 	return prov, nil
 }
 
-func (w *Worker) buildPool(name string, pc Provider) (*keys.Pool, error) {
+func (w *Worker) buildPool(name, set string, pc Provider) (*keys.Pool, error) {
 	cfg := keys.Config{
-		Provider: name, Type: pc.Type, WorkerID: w.opt.ID, Lease: w.opt.Lease, Renew: w.opt.Lease / 3,
+		Provider: name, Set: set, Type: pc.Type, WorkerID: w.opt.ID, Lease: w.opt.Lease, Renew: w.opt.Lease / 3,
 		MaxBatch: pc.Batch, Limits: limits(pc.Concurrency, pc.Rate, pc.NumberRate),
 	}
 	for _, k := range pc.Keys {

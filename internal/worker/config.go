@@ -130,7 +130,9 @@ type Key struct {
 	Rate        float64 // calls a second; 0 is none
 	NumberRate  NumberRate
 	Price       providers.Cost
-	LowBalance  float64 // in the upstream's unit: operators are told below it; 0 is none
+	// Tenants are who the key is reserved to; none is everybody.
+	Tenants    []string
+	LowBalance float64 // in the upstream's unit: operators are told below it; 0 is none
 }
 
 // ProviderTypes are the provider types that exist, each with its constructor;

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -58,6 +59,7 @@ func (c *Config) checkProvider(r *reader, name string, types ProviderTypes) prov
 		r.wrong(path+".batch", "is %d, above %d, the documented maximum of %s: lower it", p.Batch, limits.MaxBatch, p.Type)
 	}
 	checkKeys(r, path, p, limits.Keyless)
+	c.checkReserved(r, path, p)
 	checkBalances(r, path, p, built)
 	c.Providers[name] = withDefaults(p, limits)
 	return built
@@ -118,6 +120,18 @@ func checkKeys(r *reader, path string, p Provider, keyless bool) {
 			r.wrong(path+".keys", "two are named %q: metrics and status could not tell them apart, rename one", k.Name)
 		}
 		seen[k.Name] = true
+	}
+}
+
+// checkReserved finds keys that are reserved to tenants who are not served.
+func (c *Config) checkReserved(r *reader, path string, p Provider) {
+	for i, k := range p.Keys {
+		for _, tenant := range k.Tenants {
+			if _, served := c.Tenant(tenant); !served {
+				r.wrong(fmt.Sprintf("%s.keys[%d].tenants", path, i), "names the tenant %q, which is not below tenants%s",
+					tenant, suggest(tenant, slices.Collect(maps.Keys(c.Tenants))))
+			}
+		}
 	}
 }
 

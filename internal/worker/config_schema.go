@@ -162,6 +162,7 @@ func readKey(r *reader, n *yaml.Node, path string) Key {
 		"rate":        {scalar: parsed(&k.Rate, parseRate)},
 		"number_rate": {scalar: parsed(&k.NumberRate, parseNumberRate)},
 		"price":       {scalar: parsed(&k.Price, parsePrice)},
+		"tenants":     r.words(&k.Tenants, tenantName),
 		"low_balance": {scalar: parsed(&k.LowBalance, parseAmount)},
 	})
 	if k.Name == "" && r.lines[path+".name"] == 0 {

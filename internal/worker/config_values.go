@@ -51,6 +51,14 @@ func token(dst *string) func(string) error {
 	})
 }
 
+// tenantName is a token in a list.
+func tenantName(s string) error {
+	if !names.ValidToken(s) {
+		return errToken
+	}
+	return nil
+}
+
 func integer(dst *int, low, high int) func(string) error {
 	return parsed(dst, func(s string) (int, error) {
 		n, err := strconv.Atoi(s)

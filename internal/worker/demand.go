@@ -10,7 +10,8 @@ import (
 	"github.com/lookupq/lookupq/providers/keys"
 )
 
-// provider is one configured upstream at work: its packer and its permits.
+// provider is one configured upstream at work: its packer and its permits. Where
+// keys are reserved to tenants there is one for each set of keys.
 type provider struct {
 	name    string
 	cfg     Provider
@@ -27,7 +28,7 @@ type provider struct {
 type route struct {
 	name             string
 	cfg              Route
-	steps            []*provider
+	steps            []*step
 	failoverNotFound bool
 	queued           [names.Priorities]atomic.Int64 // items between claim and packer
 	settled          atomic.Int64                   // items with a stored result
@@ -62,18 +63,23 @@ func (d demand) Room(name string, prio names.Priority) int {
 	if rt == nil {
 		return 0
 	}
-	first := rt.steps[0]
-	round := first.share() * first.cfg.Batch
-	room, usable := roundsAhead*round, false
-	for _, step := range rt.steps {
-		ok, _ := step.loop.Usable()
-		usable = usable || ok
-		room -= step.loop.Waiting(prio) // what failed over counts, too
+	usable, failedOver := false, 0
+	for i, at := range rt.steps {
+		for _, prov := range at.all {
+			ok, _ := prov.loop.Usable()
+			usable = usable || ok
+			if i > 0 {
+				failedOver += prov.loop.Waiting(prio)
+			}
+		}
 	}
+	room := rt.steps[0].free(func(prov *provider) int { return prov.loop.Waiting(prio) })
+	room -= failedOver
 	for q := prio; q <= names.High; q++ {
 		room -= int(rt.queued[q].Load())
 	}
-	if !usable || room < min(first.cfg.Batch, round/4) {
+	first := rt.steps[0].sample()
+	if !usable || room < min(first.cfg.Batch, first.share()*first.cfg.Batch/4) {
 		return 0 // small change makes small pulls
 	}
 	return min(room, d.p.heldLimit(prio)-int(d.p.held.Load()))
@@ -88,7 +94,7 @@ func (p *pipeline) heldLimit(prio names.Priority) int {
 // Quantum is a batch: shares are kept over a few calls.
 func (d demand) Quantum(name string) int {
 	if rt := d.p.routes[name]; rt != nil {
-		return rt.steps[0].cfg.Batch
+		return rt.steps[0].sample().cfg.Batch
 	}
 	return 1
 }
@@ -99,8 +105,16 @@ func (d demand) Weight(tenant string) int {
 	return t.Weight
 }
 
-// Paused implements jobs.Demand. Campaigns cannot be paused yet.
-func (d demand) Paused(names.Lane) bool { return false }
+// Paused implements jobs.Demand: a tenant whose keys have enough to do is not
+// pulled for while others' have not. Campaigns cannot be paused yet.
+func (d demand) Paused(l names.Lane) bool {
+	rt := d.p.routes[l.Route]
+	if rt == nil || len(rt.steps[0].all) == 1 {
+		return false // Room says it all
+	}
+	prov := rt.steps[0].forTenant(l.Tenant)
+	return prov != nil && prov.loop.Waiting(l.Priority) >= roundsAhead*prov.share()*prov.cfg.Batch
+}
 
 // takes reports whether an answer of that age will do for the job.
 func (j *job) takes(age time.Duration) bool {

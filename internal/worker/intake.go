@@ -56,7 +56,7 @@ func (j *job) expiry() time.Time {
 // sharing is who shares the job's answers; nil if the route keeps none, or the
 // job wants none that is known.
 func (j *job) sharing() *cache.Scope {
-	if j.route.cfg.CacheTTL <= 0 || len(j.route.steps) == 0 || j.route.steps[0].offline {
+	if j.route.cfg.CacheTTL <= 0 || len(j.route.steps) == 0 || j.route.steps[0].sample().offline {
 		return nil
 	}
 	return &cache.Scope{

@@ -99,21 +99,30 @@ func (w *Worker) status(ctx context.Context) *Status {
 	}
 	slices.SortFunc(s.Campaigns, func(a, b CampaignStatus) int { return int(b.Pending - a.Pending) })
 	for _, p := range w.providers {
-		s.Providers = append(s.Providers, p.status(ctx))
+		one := p.status(ctx)
+		if last := len(s.Providers) - 1; last >= 0 && s.Providers[last].Name == p.name {
+			s.Providers[last].add(&one) // further sets of its keys follow at once
+			continue
+		}
+		s.Providers = append(s.Providers, one)
 	}
 	return s
 }
 
 func (r *route) status() RouteStatus {
 	s := RouteStatus{Name: r.name, Providers: r.cfg.Providers, Settled: r.settled.Load()}
-	for _, p := range r.steps {
-		ok, _ := p.loop.Usable()
-		s.Usable = s.Usable || ok
+	for i, at := range r.steps {
+		for _, p := range at.all {
+			ok, _ := p.loop.Usable()
+			s.Usable = s.Usable || ok
+			if i == 0 {
+				s.Waiting += p.loop.Waiting(names.Bulk)
+			}
+		}
 	}
 	for q := range r.queued {
 		s.Waiting += int(r.queued[q].Load())
 	}
-	s.Waiting += r.steps[0].loop.Waiting(names.Bulk)
 	return s
 }
 
@@ -147,6 +156,24 @@ func (p *provider) status(ctx context.Context) ProviderStatus {
 		s.Keys = append(s.Keys, p.keyStatus(k))
 	}
 	return s
+}
+
+// add takes in what another packer of the same provider tells.
+func (s *ProviderStatus) add(more *ProviderStatus) {
+	s.Waiting += more.Waiting
+	s.InFlight = max(s.InFlight, more.InFlight) // the fleet's, of the provider as a whole
+	if s.State == "ok" {
+		s.State, s.Reason = more.State, more.Reason
+	}
+	if t, other := s.Tickets, more.Tickets; t != nil && other != nil {
+		t.Open, t.Unsure, t.Outstanding = t.Open+other.Open, t.Unsure+other.Unsure, t.Outstanding+other.Outstanding
+		t.Limit, t.Waiting, t.Ready = t.Limit+other.Limit, t.Waiting+other.Waiting, t.Ready && other.Ready
+	}
+	for _, k := range more.Keys {
+		if !slices.ContainsFunc(s.Keys, func(have KeyStatus) bool { return have.Name == k.Name }) {
+			s.Keys = append(s.Keys, k)
+		}
+	}
 }
 
 func (p *provider) keyStatus(k keys.KeyStatus) KeyStatus {
@@ -186,21 +213,50 @@ func (w *Worker) gauges() {
 	w.metrics.Gauge("lanes_known", "Lanes with jobs waiting or held.", nil, func() float64 { return float64(w.claimer.Status().Known) })
 	w.metrics.Gauge("lanes_active", "Lanes served now.", nil, func() float64 { return float64(w.claimer.Status().Active) })
 	w.metrics.Counter("redeliveries_total", "Deliveries of jobs that were held already.", nil, func() float64 { return float64(w.claimer.Status().Redeliveries) })
+	for _, group := range w.byName() {
+		w.providerGauges(group)
+	}
+}
+
+// byName are the providers, those of one name together.
+func (w *Worker) byName() [][]*provider {
+	var groups [][]*provider
 	for _, prov := range w.providers {
-		l := map[string]string{"provider": prov.name}
-		w.metrics.Gauge("calls_in_flight", "Calls on the wire from this worker.", l, func() float64 { return float64(prov.loop.Calls()) })
-		w.metrics.Gauge("provider_usable", "1 while the provider can be asked.", l, func() float64 {
+		if last := len(groups) - 1; last >= 0 && groups[last][0].name == prov.name {
+			groups[last] = append(groups[last], prov)
+			continue
+		}
+		groups = append(groups, []*provider{prov})
+	}
+	return groups
+}
+
+// providerGauges registers what the packers of one provider tell at every scrape.
+func (w *Worker) providerGauges(group []*provider) {
+	l := map[string]string{"provider": group[0].name}
+	sum := func(read func(*provider) int) func() float64 {
+		return func() float64 {
+			total := 0
+			for _, prov := range group {
+				total += read(prov)
+			}
+			return float64(total)
+		}
+	}
+	w.metrics.Gauge("calls_in_flight", "Calls on the wire from this worker.", l, sum(func(p *provider) int { return p.loop.Calls() }))
+	w.metrics.Gauge("provider_usable", "1 while the provider can be asked.", l, func() float64 {
+		for _, prov := range group {
 			if ok, _ := prov.loop.Usable(); ok {
 				return 1
 			}
-			return 0
-		})
-		if prov.desk != nil {
-			w.deskGauges(prov.desk, l)
 		}
-		for q := names.Bulk; q <= names.High; q++ {
-			lq := map[string]string{"provider": prov.name, "priority_at_least": q.String(), "rank": strconv.Itoa(int(q))}
-			w.metrics.Gauge("waiting_items", "Unsent items of a priority and above.", lq, func() float64 { return float64(prov.loop.Waiting(q)) })
-		}
+		return 0
+	})
+	if group[0].desk != nil {
+		w.deskGauges(group, l)
+	}
+	for q := names.Bulk; q <= names.High; q++ {
+		lq := map[string]string{"provider": group[0].name, "priority_at_least": q.String(), "rank": strconv.Itoa(int(q))}
+		w.metrics.Gauge("waiting_items", "Unsent items of a priority and above.", lq, sum(func(p *provider) int { return p.loop.Waiting(q) }))
 	}
 }

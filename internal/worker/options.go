@@ -46,8 +46,8 @@ func (r *route) validate(opts providers.Options) error {
 	if len(opts) == 0 {
 		return nil
 	}
-	for _, prov := range r.steps {
-		if err := validateOptions(prov.name, prov.impl, opts); err != nil {
+	for _, at := range r.steps {
+		if err := validateOptions(at.name, at.sample().impl, opts); err != nil {
 			return err
 		}
 	}

@@ -95,8 +95,11 @@ func (p *pipeline) place(w waiter, last *providers.Failure) (asking, *results.Re
 	j := w.job
 	number := j.numbers[w.item]
 	for ; int(w.step) < len(j.route.steps); w.step++ {
-		prov := j.route.steps[w.step]
-		partition, unfit := prov.impl.Partition(number, j.options)
+		at := j.route.steps[w.step]
+		partition, unfit := at.sample().impl.Partition(number, j.options)
+		if unfit == nil && at.forTenant(j.id.Tenant) == nil {
+			unfit = at.noKey()
+		}
 		if unfit == nil {
 			return asking{w, number, partition}, nil
 		}
@@ -175,12 +178,18 @@ func (p *pipeline) pack(ctx context.Context, ask []asking) {
 }
 
 // provider is whose turn it is.
-func (w waiter) provider() *provider { return w.job.route.steps[w.step] }
+func (w waiter) provider() *provider {
+	return w.job.route.steps[w.step].forTenant(w.job.id.Tenant)
+}
 
 // last reports whether no later provider of the route takes the number, so that
 // it waits for this one while that is down.
 func (a *asking) last() bool {
-	for _, prov := range a.job.route.steps[a.step+1:] {
+	for _, at := range a.job.route.steps[a.step+1:] {
+		prov := at.forTenant(a.job.id.Tenant)
+		if prov == nil {
+			continue
+		}
 		if _, unfit := prov.impl.Partition(a.number, a.job.options); unfit == nil {
 			return false
 		}

@@ -68,6 +68,7 @@ type Worker struct {
 	rdb       redis.UniversalClient
 	natsKind  string
 	storage   int64           // bytes that the embedded NATS may store; 0 if it is not ours
+	fresh     bool            // the embedded NATS has just been created
 	redis     *embedded.Redis // nil if it is not ours
 	confirm   *confirm.Confirmer
 	registry  *jobs.Registry

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// DefaultLease is how long a permit outlives a worker that died.
+	// DefaultLease is how long a permit outlives a worker that died, and for how long
+	// nothing is granted after Redis lost data.
 	DefaultLease = 15 * time.Second
-	// DefaultRenew is the guard after lost data; every pool renews within it.
+	// DefaultRenew is the interval within which every pool renews.
 	DefaultRenew = 5 * time.Second
 	// defaultPerNumber is the window of a number rate that names none.
 	defaultPerNumber = time.Second
@@ -48,6 +49,10 @@ type Config struct {
 	// Provider is the name of the provider in the configuration; pools of the same
 	// provider share its Limits.
 	Provider string
+	// Set names the keys of this pool where a provider's are divided among several
+	// pools (reserved to tenants), Provider if empty: who waits for a permit only
+	// goes before others that want the same keys.
+	Set string
 	// Type is the provider's type, Provider if empty. A secret of one type is one
 	// key, under whatever names and providers it is configured.
 	Type string
@@ -59,10 +64,13 @@ type Config struct {
 	// MaxBatch is the most that Acquire is ever asked for, 0 if not known. A number
 	// rate that is no multiple of it is granted in even parts (1500/s by 1000: 750 each).
 	MaxBatch int
-	// Lease is how long a permit lasts without renewal (0: DefaultLease).
+	// Lease is how long a permit lasts without renewal (0: DefaultLease). A holder
+	// trusts it for nine tenths of that. It is the guard as well: after Redis lost
+	// data nothing is granted for a Lease, because a holder that is cut off goes on
+	// for so long without knowing. The same for all pools of a Type.
 	Lease time.Duration
-	// Renew is the interval within which a pool renews, and for which nothing is
-	// granted after Redis lost data (0: DefaultRenew). At most half of Lease.
+	// Renew is the interval within which a pool renews its leases, and puts back what
+	// Redis lost (0: DefaultRenew). At most half of Lease, so that one renewal may fail.
 	Renew time.Duration
 	// WorkerID shows in Redis who holds a permit.
 	WorkerID string
@@ -74,6 +82,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Type == "" {
 		c.Type = c.Provider
+	}
+	if c.Set == "" {
+		c.Set = c.Provider
 	}
 	if c.Lease == 0 {
 		c.Lease = DefaultLease

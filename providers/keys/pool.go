@@ -6,8 +6,8 @@
 // WaitError that says how long to wait and why. The caller runs Run and waits
 // for it, or for Close; each Grant is ended by Release or Abandon.
 //
-// Nothing is granted while Redis is away, while it may have lost leases, or to a
-// pool that was cut off from it for long: no limit is ever kept from memory alone.
+// Nothing is granted while Redis is away, nor while a lease that it may have lost
+// could still be trusted by its holder: no limit is ever kept from memory alone.
 package keys
 
 import (
@@ -84,7 +84,7 @@ func NewPool(rdb redis.UniversalClient, cfg Config) (*Pool, error) {
 		opTimeout: min(longestTrip, cfg.Renew/2),
 		scripts:   newScripts(),
 		byName:    map[string]int{"": 0},
-		health:    &health{guard: cfg.Renew, rand: cfg.Rand},
+		health:    &health{rand: cfg.Rand},
 		wire:      make(chan struct{}, 1),
 		kick:      make(chan struct{}, 1),
 		quit:      make(chan struct{}),
@@ -99,7 +99,7 @@ func NewPool(rdb redis.UniversalClient, cfg Config) (*Pool, error) {
 // addKeys merges keys of one secret and names everything in Redis. All names
 // share the hash tag {type}, so that a cluster keeps them on one node.
 func (p *Pool) addKeys() {
-	prefix := "lookupq:keys:{" + p.cfg.Type + "}:"
+	prefix := namesOf(p.cfg.Type)
 	byID := map[string]int{}
 	ids := []string{}
 	for _, k := range p.cfg.Keys {
@@ -116,12 +116,18 @@ func (p *Pool) addKeys() {
 		byID[id] = len(p.keys)
 		p.byName[k.Key.Name] = len(p.keys)
 	}
-	p.names = []string{prefix + "epoch", prefix + "wait:" + p.cfg.Provider}
+	p.names = []string{epochKey(p.cfg.Type), prefix + "wait:" + p.cfg.Provider}
 	p.addEntity(prefix+"provider:"+p.cfg.Provider, p.cfg.Limits)
 	for i, k := range p.keys {
 		p.addEntity(prefix+"key:"+ids[i], k.cfg.Limits)
 	}
 }
+
+// namesOf is what all names in Redis of keys of a type begin with.
+func namesOf(typ string) string { return "lookupq:keys:{" + typ + "}:" }
+
+// epochKey names the epoch of all keys of a type.
+func epochKey(typ string) string { return namesOf(typ) + "epoch" }
 
 // addEntity names what limits l guard.
 func (p *Pool) addEntity(name string, l Limits) {
@@ -177,7 +183,7 @@ func (p *Pool) send(ctx context.Context, c ...call) (any, error) {
 	}
 	v, err := p.roundTrip(ctx, c...)
 	if err == nil {
-		p.health.answered(time.Now())
+		p.health.answered()
 		return v, nil
 	}
 	p.keepPending(ops)
