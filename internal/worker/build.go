@@ -228,13 +228,18 @@ func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Pro
 		prov.share = prov.pool.Share
 	}
 	packed := impl
-	var parked func(ticket string, numbers []string)
+	var parked func(ticket string, e164 []string)
 	if deferred, ok := impl.(providers.Deferred); ok {
 		if prov.desk, err = w.openDesk(name, set, pc, deferred); err != nil {
 			return nil, err
 		}
 		permits = deskPermits{permits, prov.desk, w.nc.IsConnected}
 		packed, parked = prov.desk.Provider(), prov.desk.Parked
+	}
+	if !prov.offline {
+		permits = &timedPermits{Permits: permits, now: time.Now, waited: func(reason string, d time.Duration) {
+			w.metrics.PermitWaited(name, reason, d)
+		}}
 	}
 	for _, k := range pc.Keys {
 		prov.prices[k.Name] = k.Price

@@ -38,6 +38,9 @@ func (p *pipeline) classify(prov *provider, as []batch.Answered[waiter]) (outs [
 		if a.Verdict == batch.Dropped {
 			continue
 		}
+		if a.Failure != nil {
+			p.metrics.NumbersFailed(prov.name, a.Failure.Kind.String(), 1)
+		}
 		r := resultOf(prov, a)
 		if wants := p.failsOver(a); wants || a.Verdict == batch.NextProvider {
 			ask, ended := p.place(waiter{a.Waiter.job, a.Waiter.item, a.Waiter.step + 1}, a.Failure)

@@ -169,22 +169,9 @@ func (c *Config) checkRoutes(r *reader, built map[string]providers.Provider) {
 		if len(rt.Providers) == 0 {
 			r.wrong(path, "has no providers: add `providers: [NAME]`")
 		}
-		free, seen := true, map[string]bool{}
+		free := c.checkRoute(r, path, rt, built)
 		for _, p := range rt.Providers {
-			if _, ok := c.Providers[p]; !ok {
-				r.wrong(path+".providers", "names the provider %q, which is not below providers%s", p, suggest(p, slices.Collect(maps.Keys(c.Providers))))
-			}
-			if seen[p] {
-				r.wrong(path+".providers", "names %q twice: remove one", p)
-			}
-			used[p], seen[p] = true, true
-			prov := built[p]
-			free = free && prov != nil && prov.Limits().Keyless
-			if prov != nil && len(rt.Options) > 0 {
-				if err := validateOptions(p, prov, rt.Options); err != nil {
-					r.wrong(path+".options", "%v", err)
-				}
-			}
+			used[p] = true
 		}
 		if rt.CacheTTL == unset {
 			rt.CacheTTL = defaultCacheTTL
@@ -199,6 +186,29 @@ func (c *Config) checkRoutes(r *reader, built map[string]providers.Provider) {
 			r.warn("providers."+p, "no route uses it")
 		}
 	}
+}
+
+// checkRoute holds one route against the providers; it reports whether all of
+// them answer for nothing.
+func (c *Config) checkRoute(r *reader, path string, rt Route, built map[string]providers.Provider) bool {
+	free, seen := true, map[string]bool{}
+	for _, p := range rt.Providers {
+		if _, ok := c.Providers[p]; !ok {
+			r.wrong(path+".providers", "names the provider %q, which is not below providers%s", p, suggest(p, slices.Collect(maps.Keys(c.Providers))))
+		}
+		if seen[p] {
+			r.wrong(path+".providers", "names %q twice: remove one", p)
+		}
+		seen[p] = true
+		prov := built[p]
+		free = free && prov != nil && prov.Limits().Keyless
+		if prov != nil && len(rt.Options) > 0 {
+			if err := validateOptions(p, prov, rt.Options); err != nil {
+				r.wrong(path+".options", "%v", err)
+			}
+		}
+	}
+	return free
 }
 
 // warnOfSharedSecrets points at one credential under several names: it is one key

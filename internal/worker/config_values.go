@@ -195,6 +195,9 @@ func listenAddr(dst *string) func(string) error {
 // httpURL reads a provider's address. A query or a user would end up in errors.
 func httpURL(dst *string) func(string) error {
 	return parsed(dst, func(s string) (string, error) {
+		if s == "" {
+			return "", nil
+		}
 		u, err := url.Parse(s)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return "", errors.New(`must be an address like "https://api.example.com"`)

@@ -87,7 +87,7 @@ func (d *desk) run(ctx context.Context) error {
 	for _, p := range d.fetch {
 		pools.Go(func() { p.Run(ctx) })
 	}
-	return d.Desk.Run(ctx)
+	return d.Run(ctx)
 }
 
 // deskPermits gives a packer permits to submit, as long as tickets can be kept and

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/lookupq/lookupq/providers"
@@ -31,6 +32,34 @@ func (p poolPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
 		return batch.Grant{}, err
 	}
 	return batch.Grant{Key: g.Key, N: g.N, Lease: &g}, nil
+}
+
+// timedPermits tell how long a packer waits for permits, and why: each wait by the
+// reason it was refused for last. A packer asks for one permit at a time.
+type timedPermits struct {
+	batch.Permits
+	waited func(reason string, d time.Duration)
+	now    func() time.Time
+
+	since  time.Time // of the wait that is on; zero if none is
+	reason string
+}
+
+// Acquire implements batch.Permits.
+func (p *timedPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
+	g, err := p.Permits.Acquire(ctx, n)
+	w, refused := errors.AsType[*batch.WaitError](err)
+	switch {
+	case refused:
+		if p.since.IsZero() {
+			p.since = p.now()
+		}
+		p.reason, _, _ = strings.Cut(w.Reason, " ") // the cause is no label
+	case err == nil && !p.since.IsZero():
+		p.waited(p.reason, p.now().Sub(p.since))
+		p.since = time.Time{}
+	}
+	return g, err
 }
 
 // waitError says in the packer's words why there is no permit. Only keys that do

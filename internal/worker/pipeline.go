@@ -143,9 +143,11 @@ func (p *pipeline) unqueue(fetched []*job) {
 // that brought them. The time it takes is what holds the packer back while
 // settling is slow.
 func (p *pipeline) answered(prov *provider, as []batch.Answered[waiter]) {
+	began := p.now()
 	outs, answers, next := p.classify(prov, as)
 	p.pack(p.work, next)
 	p.settle(outs, answers)
+	p.metrics.Settled(p.now().Sub(began))
 }
 
 // nextScribe spreads claimed batches over the scribes. Jobs claimed together

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,14 +24,16 @@ func TestConformance(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	var all []string
 	for _, e := range catalog.All() {
+		all = append(all, e.Type)
 		got, err := catalog.Find(e.Type)
 		require.NoError(t, err)
 		require.Equal(t, e.Summary, got.Summary)
 		require.NotEmpty(t, e.Summary)
 	}
 	_, err := catalog.Find("carrier-pigeon")
-	require.EqualError(t, err, `there is no provider type "carrier-pigeon"; use one of offline, qxt, portcheck, telnyx, nxcloud`)
+	require.EqualError(t, err, `there is no provider type "carrier-pigeon"; use one of `+strings.Join(all, ", "))
 }
 
 func TestNewReturnsNilWithAnError(t *testing.T) {

@@ -53,9 +53,10 @@ func (d *Desk) sweep(ctx context.Context, t *ticket) answers {
 		a.failure = &providers.Failure{Kind: providers.KindMisconfigured, Message: "the key is not configured any more"}
 		return a
 	}
-	// No upstream needs more pages than a number each.
-	for n := 1; n <= len(t.numbers)+1; n++ {
-		page, err := d.fetch(ctx, key, t, n)
+	cursor := ""
+	// No upstream needs more pages than a few and a number each.
+	for n := 1; n <= len(t.numbers)+fewPages; n++ {
+		page, err := d.fetch(ctx, key, t, n, cursor)
 		if err != nil {
 			return a
 		}
@@ -70,13 +71,18 @@ func (d *Desk) sweep(ctx context.Context, t *ticket) answers {
 		if !page.More || d.isComplete(t) {
 			break
 		}
+		cursor = page.Next
 	}
 	a.complete = true
 	return a
 }
 
-// fetch asks for one page. The error is that of the permit.
-func (d *Desk) fetch(ctx context.Context, key providers.Key, t *ticket, n int) (providers.Page, error) {
+// fewPages may bring nothing: an upstream may look in several places.
+const fewPages = 8
+
+// fetch asks for one page; cursor is what the page before it said. The error is
+// that of the permit.
+func (d *Desk) fetch(ctx context.Context, key providers.Key, t *ticket, n int, cursor string) (providers.Page, error) {
 	release, err := d.cfg.Permits.Acquire(ctx, t.key)
 	if err != nil {
 		return providers.Page{}, err
@@ -85,7 +91,7 @@ func (d *Desk) fetch(ctx context.Context, key providers.Key, t *ticket, n int) (
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	d.count.fetches.Add(1)
-	return d.cfg.Impl.Fetch(ctx, providers.Fetch{Key: key, Ticket: t.id, SubmittedAt: t.created, Page: n}), nil
+	return d.cfg.Impl.Fetch(ctx, providers.Fetch{Key: key, Ticket: t.id, SubmittedAt: t.created, Page: n, Cursor: cursor}), nil
 }
 
 // storeEntries stores what a page says of numbers without a receipt. Entries that
