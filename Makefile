@@ -10,6 +10,7 @@ GOLANGCI ?= go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 GOVULNCHECK ?= go run golang.org/x/vuln/cmd/govulncheck@v1.8.0
 
 FUZZTIME ?= 30s
+SOAK ?= 10m
 
 .PHONY: help
 help: ## Show this help
@@ -59,6 +60,30 @@ fuzz: ## Run each fuzz test for FUZZTIME (default 30s)
 	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; \
 	done
+
+.PHONY: fleet
+fleet: ## Run four workers on 500,000 numbers of five tenants, with bad keys and an outage, and judge everything (FLEETFLAGS=--help)
+	go run ./internal/e2e/fleet $(FLEETFLAGS)
+
+# Where rapid drives models and properties.
+SOAKED := providers/keys providers/batch results/journal internal/worker/tickets
+
+.PHONY: soak
+soak: ## Run the model and property tests again and again with random seeds, for SOAK (default 10m)
+	@bin=$$(mktemp -d); clock=; trap 'kill $$clock 2>/dev/null || true; rm -rf "$$bin"' EXIT; \
+	for pkg in $(SOAKED); do go test -race -c -o "$$bin/$${pkg//\//-}" "./$$pkg"; done; \
+	sleep $(SOAK) & clock=$$!; \
+	round=0; while kill -0 $$clock 2>/dev/null; do \
+	  round=$$((round + 1)); \
+	  for pkg in $(SOAKED); do \
+	    seed=$$((RANDOM << 30 | RANDOM << 15 | RANDOM)); \
+	    tests=$$(awk '/^func Test/ {name = $$2; sub(/\(.*/, "", name)} /rapid\.Check\(/ {print name}' $$pkg/*_test.go | sort -u | paste -sd'|'); \
+	    echo "round $$round: $$pkg, seed $$seed"; \
+	    (cd $$pkg && "$$bin/$${pkg//\//-}" -test.run "Model|$$tests" -test.timeout 5m -rapid.seed $$seed) >"$$bin/out" 2>&1 || \
+	      { cat "$$bin/out"; echo "soak: $$pkg failed with -rapid.seed=$$seed, in round $$round"; exit 1; }; \
+	  done; \
+	done; \
+	echo "soak: $$round rounds, no failure"
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the code calls (needs vuln.go.dev)

@@ -52,6 +52,7 @@ type Campaign struct {
 	State       CampaignState `json:"state"`
 	Route       string        `json:"route,omitempty"`
 	Callback    *Callback     `json:"callback,omitempty"`
+	Budget      *Budget       `json:"budget,omitempty"`
 	Source      *Source       `json:"source,omitempty"`
 	Numbers     int64         `json:"numbers,omitempty"`
 	Jobs        int64         `json:"jobs,omitempty"`
@@ -70,7 +71,7 @@ var errNotCampaign = errors.New("not a campaign record: it has no state")
 
 // campaignFields and sourceFields are the names of the fields above.
 func campaignFields() []string {
-	return []string{"state", "route", "callback", "source", "numbers", "jobs", "created_at", "sealed_at", "completed_at"}
+	return []string{"state", "route", "callback", "budget", "source", "numbers", "jobs", "created_at", "sealed_at", "completed_at"}
 }
 
 func sourceFields() []string {

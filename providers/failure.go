@@ -49,8 +49,11 @@ const (
 	KindUnsupported
 	// KindUndocumented is a code that no document explains.
 	KindUndocumented
+	// KindUnaffordable is a number that the budget of its tenant or campaign has no
+	// money for; it was not asked.
+	KindUnaffordable
 	// Kinds is how many there are.
-	Kinds = int(KindUndocumented) + 1
+	Kinds = int(KindUnaffordable) + 1
 )
 
 // Unsure reports whether the upstream may have done the work, and charged for
@@ -64,7 +67,7 @@ func (k Kind) String() string {
 	names := [Kinds]string{
 		"internal", "throttled", "unavailable", "timeout", "cut_off", "garbled",
 		"oversize", "unauthorized", "forbidden", "no_balance", "too_many", "refused",
-		"misconfigured", "missing", "retryable", "rejected", "unsupported", "undocumented",
+		"misconfigured", "missing", "retryable", "rejected", "unsupported", "undocumented", "unaffordable",
 	}
 	if int(k) < len(names) {
 		return names[k]

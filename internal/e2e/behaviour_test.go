@@ -176,7 +176,7 @@ func (h *house) read(who string, n int) map[string]results.Result {
 	h.t.Helper()
 	got := map[string]results.Result{}
 	reader := results.NewReader(h.js, names.Default())
-	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
 	defer cancel()
 	opt := results.ReadOptions{Tenant: who, Campaign: campaign, Follow: n > 0}
 	err := reader.Read(ctx, opt, func(p results.StoredPart) error {

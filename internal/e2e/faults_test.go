@@ -35,7 +35,7 @@ func TestWorkerFrozenAndThawed(t *testing.T) {
 	frozen, other := r.startWorker(), r.startWorker()
 	r.asked(5_000)
 	frozen.signal(syscall.SIGSTOP)
-	at := r.sim.Ledger().Summary().Numbers
+	at := r.ledger().Summary().Numbers
 	thaw := time.After(3 * ackWait)
 	r.asked(int(at) + 4_000) // the other goes on
 	<-thaw
@@ -79,9 +79,9 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	first, second := r.startWorker(), r.startWorker()
 	r.asked(5_000)
 	r.redis.Kill()
-	calls := r.sim.Ledger().Summary().Calls
+	calls := r.ledger().Summary().Calls
 	time.Sleep(time.Second) //nolint:forbidigo // the fault lasts a while
-	require.LessOrEqual(t, r.sim.Ledger().Summary().Calls, calls+concurrency, "no new calls while Redis is away")
+	require.LessOrEqual(t, r.ledger().Summary().Calls, calls+concurrency, "no new calls while Redis is away")
 	r.redis.Start()
 	r.drained(time.Minute)
 	first.terminate()
@@ -121,14 +121,14 @@ func TestCleanStopRepeatsNothing(t *testing.T) {
 // and no worker dies of it any more.
 func TestJobThatKillsItsWorker(t *testing.T) {
 	r := newRig(t, ackWait)
-	hanging := r.profile
+	hanging := r.said
 	hanging.QXT.Outages = []simulator.Outage{{To: time.Hour, Mode: "hang"}}
 	r.sim.SetProfile(hanging)
 	r.publish(100, 100)
 	open := func() int {
-		r.sim.Ledger().Reset()
+		r.ledger().Reset()
 		peak := 0
-		for _, k := range r.sim.Ledger().Summary().Keys {
+		for _, k := range r.ledger().Summary().Keys {
 			peak += k.Peak // right after a reset: what is open now
 		}
 		return peak

@@ -39,9 +39,9 @@ func (r *rig) linkRedis() *link {
 		k.set(true)
 		k.wg.Wait()
 	})
-	text, err := os.ReadFile(r.config)
+	text, err := os.ReadFile(r.file)
 	require.NoError(r.t, err)
-	writeFile(r.t, r.config, strings.Replace(string(text), r.redis.URL(), "redis://"+l.Addr().String()+"/0", 1))
+	writeFile(r.t, r.file, strings.Replace(string(text), r.redis.URL(), "redis://"+l.Addr().String()+"/0", 1))
 	return k
 }
 

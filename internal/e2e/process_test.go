@@ -26,6 +26,7 @@ const (
 	envConfig  = "LOOKUPQ_E2E_CONFIG"
 	envAckWait = "LOOKUPQ_E2E_ACK_WAIT"
 	envID      = "LOOKUPQ_E2E_ID"
+	envLease   = "LOOKUPQ_E2E_LEASE"
 )
 
 // Faults heal in seconds here, not in half minutes: the same rules, shorter.
@@ -55,6 +56,10 @@ func workerProcess(config string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) //nolint:forbidigo // this is a main
 	defer stop()
 	wait, err := time.ParseDuration(os.Getenv(envAckWait))
+	if err != nil {
+		return err
+	}
+	lease, err := time.ParseDuration(os.Getenv(envLease))
 	if err != nil {
 		return err
 	}
@@ -91,15 +96,17 @@ type process struct {
 	log string
 }
 
-// startWorker starts a worker process, which ends with the test at the latest.
-func (r *rig) startWorker() *process {
+// startWorker starts a worker process, with more of an environment, which ends
+// with the test at the latest.
+func (r *rig) startWorker(env ...string) *process {
 	r.t.Helper()
 	r.workers++
 	p := &process{t: r.t, id: fmt.Sprintf("w%d", r.workers), log: filepath.Join(r.dir, fmt.Sprintf("w%d.log", r.workers))}
 	out, err := os.Create(p.log)
 	require.NoError(r.t, err)
 	p.cmd = exec.Command(os.Args[0]) // this test binary; ended below
-	p.cmd.Env = append(os.Environ(), envConfig+"="+r.config, envID+"="+p.id, envAckWait+"="+r.ackWait.String())
+	p.cmd.Env = append(os.Environ(), envConfig+"="+r.file, envID+"="+p.id, envAckWait+"="+r.ackWait.String(), envLease+"="+r.lease.String())
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	require.NoError(r.t, p.cmd.Start())
 	r.t.Cleanup(func() {

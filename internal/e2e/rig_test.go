@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lookupq/lookupq/internal/e2e/judge"
 	"github.com/lookupq/lookupq/internal/embedded/embeddedtest"
 	"github.com/lookupq/lookupq/internal/names"
 	"github.com/lookupq/lookupq/jobs"
@@ -30,57 +30,83 @@ const (
 	campaign    = "faults"
 )
 
-// rig is NATS, Redis, an upstream and some workers around one campaign.
+// scene is the upstream of a rig, and how its workers use it.
+type scene struct {
+	ask             simulator.Ask
+	profile, config string // of the simulator, and of the workers below what all have
+	number          func(i int) string
+	batch           int // numbers of a call at most
+	calls           int // open at once with a key
+	ackWait, lease  time.Duration
+}
+
+// rig is NATS, Redis, an upstream and some workers around one campaign on the
+// route "r".
 type rig struct {
+	scene
+
 	t       *testing.T
 	dir     string
-	config  string
+	file    string // the workers' configuration
 	nats    *embeddedtest.NATS
 	redis   *embeddedtest.Redis
 	sim     *simulator.Server
-	profile simulator.Profile
-	ackWait time.Duration
+	said    simulator.Profile
 	workers int
 	jobs    int
 	size    int
 	numbers []string
 }
 
-// newRig starts the servers, for workers with the given ackWait.
+// newRig starts the servers, for workers with the given ackWait and QXT.
 func newRig(t *testing.T, ackWait time.Duration) *rig {
 	t.Helper()
-	r := &rig{t: t, ackWait: ackWait, dir: t.TempDir(), nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t)}
-	text := fmt.Sprintf("seed: 11\nqxt:\n  latency: {base: %s}\n  limits: {concurrency: %d}\n", latency, concurrency)
-	var err error
-	r.profile, err = simulator.ParseProfile([]byte(text))
-	require.NoError(t, err)
-	r.sim, err = simulator.Start(t.Context(), "127.0.0.1:0", r.profile)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.sim.Close(t.Context()) }) // its context has ended: open calls are cut off
-	r.config = filepath.Join(r.dir, "worker.yaml")
-	require.NoError(t, os.WriteFile(r.config, []byte(r.yaml()), 0o600))
-	r.ensureStreams()
-	return r
+	return openRig(t, scene{
+		ask:     simulator.Ask{Upstream: simulator.UpstreamQXT},
+		profile: fmt.Sprintf("seed: 11\nqxt:\n  latency: {base: %s}\n  limits: {concurrency: %d}\n", latency, concurrency),
+		config: `
+routes:
+  r: {providers: [qxt]}
+providers:
+  qxt:
+    type: qxt
+    base_url: "SIM/qxt"
+    batch: 200
+    timeout: 5s
+    keys: [{name: main, secret: "KEY", concurrency: 4, rate: "1000/s", price: "0.002CNY"}]
+`,
+		number: func(i int) string { return fmt.Sprintf("+86138%08d", i) },
+		batch:  batchMax, calls: concurrency, ackWait: ackWait, lease: lease,
+	})
 }
 
-func (r *rig) yaml() string {
-	return strings.NewReplacer("NATS", r.nats.URL(), "REDIS", r.redis.URL(), "SIM", r.sim.URL()+simulator.QXTPath, "KEY", apiKey).Replace(`
+// openRig starts the servers of a scene, in whose configuration SIM is the
+// simulator's address.
+func openRig(t *testing.T, s scene) *rig {
+	t.Helper()
+	r := &rig{t: t, scene: s, dir: t.TempDir(), nats: embeddedtest.RunNATS(t), redis: embeddedtest.RunRedis(t)}
+	var err error
+	r.said, err = simulator.ParseProfile([]byte(s.profile))
+	require.NoError(t, err)
+	r.sim, err = simulator.Start(t.Context(), "127.0.0.1:0", r.said)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = r.sim.Close(t.Context()) }) // its context has ended: open calls are cut off
+	r.file = filepath.Join(r.dir, "worker.yaml")
+	const basics = `
 nats: {url: "NATS"}
 redis: {url: "REDIS"}
 http: {listen: ""}
 results: {max_wait: 500ms}
 retry: {initial: 50ms, max: 1s}
-routes:
-  cn: {providers: [qxt], region: CN}
-providers:
-  qxt:
-    type: qxt
-    base_url: "SIM"
-    batch: 200
-    timeout: 5s
-    keys: [{name: main, secret: "KEY", concurrency: 4, rate: "1000/s", price: "0.002CNY"}]
-`)
+`
+	values := strings.NewReplacer("NATS", r.nats.URL(), "REDIS", r.redis.URL(), "SIM", r.sim.URL(), "KEY", apiKey)
+	writeFile(t, r.file, values.Replace(basics+s.config))
+	r.ensureStreams()
+	return r
 }
+
+// ledger is what the rig's upstream saw.
+func (r *rig) ledger() *simulator.Ledger { return r.sim.LedgerOf(r.ask.Upstream) }
 
 func (r *rig) connect() (*nats.Conn, jetstream.JetStream) {
 	r.t.Helper()
@@ -101,7 +127,7 @@ func (r *rig) ensureStreams() {
 func (r *rig) publish(n, size int) {
 	r.t.Helper()
 	_, js := r.connect()
-	lane := names.Lane{Route: "cn", Priority: names.Bulk, Tenant: tenant, Campaign: campaign}
+	lane := names.Lane{Route: "r", Priority: names.Bulk, Tenant: tenant, Campaign: campaign}
 	type item struct {
 		Number string `json:"number"`
 		Ref    int    `json:"ref"`
@@ -110,7 +136,7 @@ func (r *rig) publish(n, size int) {
 	for first := 0; first < n; first += size {
 		items := make([]item, 0, size)
 		for i := first; i < min(first+size, n); i++ {
-			number := fmt.Sprintf("138%08d", i)
+			number := r.number(i)
 			r.numbers = append(r.numbers, number)
 			items = append(items, item{number, i})
 		}
@@ -134,8 +160,13 @@ func (r *rig) publish(n, size int) {
 // asked waits until the upstream has answered for n numbers.
 func (r *rig) asked(n int) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return r.sim.Ledger().Summary().Numbers >= int64(n) },
-		time.Minute, 5*time.Millisecond, "the upstream should have been asked for %d numbers", n)
+	r.until(func(s simulator.Summary) bool { return s.Numbers >= int64(n) }, "the upstream should have been asked for %d numbers", n)
+}
+
+// until waits for something that the ledger shows.
+func (r *rig) until(so func(simulator.Summary) bool, text string, args ...any) {
+	r.t.Helper()
+	require.Eventuallyf(r.t, func() bool { return so(r.ledger().Summary()) }, time.Minute, 5*time.Millisecond, text, args...)
 }
 
 // drained waits until no job is left on the stream.
@@ -179,13 +210,13 @@ func (r *rig) verify(surplus int64) {
 	require.Len(r.t, seen, len(r.numbers), "every item has a result")
 	require.Zero(r.t, double, "result ids that appear more than once")
 
-	sum := r.sim.Ledger().Summary()
+	sum := r.ledger().Summary()
 	r.t.Logf("calls %d, refused %d, numbers %d, asked again %d", sum.Calls, sum.Refused, sum.Numbers, sum.AskedTwice)
 	require.Equal(r.t, int64(len(r.numbers)), sum.Distinct)
 	require.LessOrEqual(r.t, sum.AskedTwice, surplus, "numbers paid twice")
-	require.LessOrEqual(r.t, sum.LargestBatch, batchMax)
+	require.LessOrEqual(r.t, sum.LargestBatch, r.batch)
 	for _, k := range sum.Keys {
-		require.LessOrEqual(r.t, k.Peak, concurrency, "calls open at once")
+		require.LessOrEqual(r.t, k.Peak, r.calls, "calls open at once")
 	}
 }
 
@@ -195,10 +226,10 @@ func (r *rig) check(jobID string, res *results.Result) {
 	var job int
 	_, err := fmt.Sscanf(jobID, "job-%d", &job)
 	require.NoError(r.t, err)
-	number := r.numbers[job*r.size+res.Index]
-	truth := r.profile.QXTTruth(number)
-	if res.Number != number || res.E164 != "+86"+number || res.Status != results.StatusOK ||
-		res.Lookup.Area != truth.Area || res.Lookup.OriginalCarrier.Name != truth.Init || string(res.Ref) != strconv.Itoa(job*r.size+res.Index) {
-		r.t.Fatalf("%s.%d: got %+v %+v, the upstream said %+v", jobID, res.Index, res, res.Lookup, truth)
-	}
+	place := job*r.size + res.Index
+	number := r.numbers[place]
+	truth := r.said.Truth(r.ask, number)
+	require.NoErrorf(r.t, judge.Check(&truth, res), "%s.%d", jobID, res.Index)
+	require.Equal(r.t, number, res.Number)
+	require.Equal(r.t, strconv.Itoa(place), string(res.Ref))
 }

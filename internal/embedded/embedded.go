@@ -23,24 +23,45 @@ const (
 // errLocked says that another process holds the lock; lockPath adds who.
 var errLocked = errors.New("in use by another process")
 
-// claimDir creates dir/sub for its owner alone and locks it. It returns the
-// absolute path and the lock, which the caller releases last of all.
-func claimDir(dir, sub string) (string, *dirLock, error) {
+// claim is a directory that belongs to one server.
+type claim struct {
+	path string   // absolute
+	lock *dirLock // to be released last of all
+	// fresh says that this claim created the directory. Of several that are made at
+	// once, one does.
+	fresh bool
+}
+
+// claimDir creates dir/sub for its owner alone and locks it.
+func claimDir(dir, sub string) (claim, error) {
 	if dir == "" {
-		return "", nil, errors.New("embedded servers need a directory: set --data-dir")
+		return claim{}, errors.New("embedded servers need a directory: set --data-dir")
 	}
 	abs, err := filepath.Abs(filepath.Join(dir, sub))
 	if err != nil {
-		return "", nil, fmt.Errorf("data directory %s: %w", dir, err)
+		return claim{}, fmt.Errorf("data directory %s: %w", dir, err)
 	}
-	if err := os.MkdirAll(abs, ownerOnly); err != nil {
-		return "", nil, fmt.Errorf("data directory %s cannot be created (choose another with --data-dir): %w", dir, err)
+	fresh, err := makeDir(abs)
+	if err != nil {
+		return claim{}, fmt.Errorf("data directory %s cannot be created (choose another with --data-dir): %w", dir, err)
 	}
 	lock, err := lockPath(filepath.Join(abs, lockFile))
 	if err != nil {
-		return "", nil, fmt.Errorf("data directory %s: %w; stop that process or choose another directory with --data-dir", dir, err)
+		return claim{}, fmt.Errorf("data directory %s: %w; stop that process or choose another directory with --data-dir", dir, err)
 	}
-	return abs, lock, nil
+	return claim{path: abs, lock: lock, fresh: fresh}, nil
+}
+
+// makeDir makes path and what is above it, and reports whether path is new.
+func makeDir(path string) (fresh bool, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), ownerOnly); err != nil {
+		return false, err
+	}
+	err = os.Mkdir(path, ownerOnly)
+	if errors.Is(err, os.ErrExist) {
+		return false, os.MkdirAll(path, ownerOnly) // which refuses a file
+	}
+	return err == nil, err
 }
 
 // dirLock is a held lock. It dies with the process, however that ends.

@@ -34,7 +34,8 @@ type NATS struct {
 	srv  *server.Server
 	addr string
 	user *url.Userinfo
-	lock *dirLock
+
+	claim claim
 }
 
 // StartNATS starts the server and returns when it accepts clients and JetStream
@@ -48,16 +49,16 @@ func StartNATS(ctx context.Context, opt NATSOptions) (*NATS, error) {
 	if err := at.probe(); err != nil {
 		return nil, err
 	}
-	dir, lock, err := claimDir(opt.Dir, "nats")
+	c, err := claimDir(opt.Dir, "nats")
 	if err != nil {
 		return nil, err
 	}
-	n, err := startServer(ctx, serverOptions(at, dir, opt.SyncInterval), opt.Log)
+	n, err := startServer(ctx, serverOptions(at, c.path, opt.SyncInterval), opt.Log)
 	if err != nil {
-		_ = lock.release()
-		return nil, fmt.Errorf("embedded NATS in %s: %w", dir, err)
+		_ = c.lock.release()
+		return nil, fmt.Errorf("embedded NATS in %s: %w", c.path, err)
 	}
-	n.lock, n.user = lock, at.userinfo()
+	n.claim, n.user = c, at.userinfo()
 	return n, nil
 }
 
@@ -123,6 +124,9 @@ func clientAddr(srv *server.Server) string {
 	return net.JoinHostPort(host, port)
 }
 
+// Fresh reports whether this start made the directory: there was no stream before.
+func (n *NATS) Fresh() bool { return n.claim.fresh }
+
 // ClientURL is what to connect to, with the credentials that Listen had: redact it
 // before showing it.
 func (n *NATS) ClientURL() string {
@@ -142,7 +146,7 @@ func (n *NATS) MaxStore() int64 {
 // consumer. The data directory is free afterwards.
 func (n *NATS) Close() error {
 	n.stop()
-	return n.lock.release()
+	return n.claim.lock.release()
 }
 
 // stop shuts the server down and waits for its goroutines.

@@ -40,6 +40,7 @@ func TestNATSKeepsStreams(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	n := startNATS(t, dir, "127.0.0.1:0")
+	require.True(t, n.Fresh())
 	js, err := jetstream.New(dial(t, n.ClientURL()))
 	require.NoError(t, err)
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
@@ -50,6 +51,7 @@ func TestNATSKeepsStreams(t *testing.T) {
 	require.NoError(t, n.Close())
 
 	n = startNATS(t, dir, "nats://127.0.0.1:0")
+	require.False(t, n.Fresh())
 	js, err = jetstream.New(dial(t, n.ClientURL()))
 	require.NoError(t, err)
 	s, err := js.Stream(t.Context(), "S")

@@ -41,7 +41,7 @@ type Redis struct {
 	cancel context.CancelFunc // asks the supervisor to stop the child
 	done   chan struct{}      // closed by the supervisor at its end
 	opt    redisproc.Options
-	lock   *dirLock
+	claim  claim
 	log    zerolog.Logger
 }
 
@@ -65,26 +65,26 @@ func StartRedis(ctx context.Context, opt RedisOptions) (*Redis, error) {
 
 // startChild locks the directory, starts the first child and its supervisor.
 func startChild(ctx context.Context, bin redisproc.Binary, opt RedisOptions) (*Redis, error) {
-	dir, lock, err := claimDir(opt.Dir, "redis")
+	c, err := claimDir(opt.Dir, "redis")
 	if err != nil {
 		return nil, err
 	}
-	socket, err := redisproc.SocketPath(dir)
+	socket, err := redisproc.SocketPath(c.path)
 	if err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(err, c.lock.release())
 	}
 	r := &Redis{
-		url:  (&url.URL{Scheme: "redis-socket", Path: socket}).String(),
-		kind: bin.String(),
-		done: make(chan struct{}),
-		opt:  redisproc.Options{Binary: bin.Path, Dir: dir, Socket: socket},
-		lock: lock,
-		log:  opt.Log,
+		url:   (&url.URL{Scheme: "redis-socket", Path: socket}).String(),
+		kind:  bin.String(),
+		done:  make(chan struct{}),
+		opt:   redisproc.Options{Binary: bin.Path, Dir: c.path, Socket: socket},
+		claim: c,
+		log:   opt.Log,
 	}
 	first, err := redisproc.Start(ctx, r.opt)
 	if err != nil {
-		err = fmt.Errorf("embedded Redis: %w; if its append-only file is broken, move %s away (results are in NATS, nothing is lost)", err, dir)
-		return nil, errors.Join(err, lock.release())
+		err = fmt.Errorf("embedded Redis: %w; if its append-only file is broken, move %s away (results are in NATS, nothing is lost)", err, c.path)
+		return nil, errors.Join(err, c.lock.release())
 	}
 	// The child outlives the start's context; Close ends it.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,6 +117,10 @@ func (r *Redis) Kind() string { return r.kind }
 // Ephemeral reports whether a restart forgets everything, and why that is so.
 func (r *Redis) Ephemeral() (why string, ephemeral bool) { return r.why, r.mini != nil }
 
+// Fresh reports whether this start made the directory: no child before kept anything
+// there. A Redis in process never is, for it does not know what the last one forgot.
+func (r *Redis) Fresh() bool { return r.claim.fresh }
+
 // Restarts counts how often the child had to be started again.
 func (r *Redis) Restarts() int64 { return r.restarts.Load() }
 
@@ -130,5 +134,5 @@ func (r *Redis) Close() error {
 	r.cancel()
 	<-r.done
 	redisproc.RemoveSocket(r.opt.Socket, r.opt.Dir)
-	return r.lock.release()
+	return r.claim.lock.release()
 }

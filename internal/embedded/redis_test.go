@@ -65,6 +65,7 @@ func TestChildKeepsDataOverCloseAndStart(t *testing.T) {
 	dir := t.TempDir()
 	r := startRedis(t, dir)
 	require.Equal(t, bin.String(), r.Kind())
+	require.True(t, r.Fresh())
 	_, ephemeral := r.Ephemeral()
 	require.False(t, ephemeral)
 	require.NoError(t, client(t, r.URL()).Set(t.Context(), "k", "v", 0).Err())
@@ -74,6 +75,7 @@ func TestChildKeepsDataOverCloseAndStart(t *testing.T) {
 	require.NoFileExists(t, u.Path, "Close must take the socket with it")
 
 	r = startRedis(t, dir)
+	require.False(t, r.Fresh())
 	require.Equal(t, "v", client(t, r.URL()).Get(t.Context(), "k").Val())
 	require.NoError(t, r.Close())
 }
@@ -233,6 +235,7 @@ func TestInProcessRedis(t *testing.T) {
 	require.NoError(t, err)
 	why, ephemeral := r.Ephemeral()
 	require.True(t, ephemeral)
+	require.False(t, r.Fresh(), "the one before may have forgotten anything")
 	require.NotEmpty(t, why)
 	require.Contains(t, log.String(), "ephemeral")
 	c := client(t, r.URL())

@@ -15,8 +15,8 @@ import (
 )
 
 // EpochLua defines the Lua function lookupq_epoch(key, now_ms, fresh_id), which
-// is SyncEpoch inside a script: id, created_ms, is_new. It is put in front of
-// scripts whose answer depends on nothing having been lost; fresh_id is NewEpochID().
+// is SyncEpoch inside a script: id, created_ms, is_new, hides_run_id. It is put in
+// front of scripts whose answer depends on nothing having been lost; fresh_id is NewEpochID().
 //
 //go:embed epoch.lua
 var EpochLua string

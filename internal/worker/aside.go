@@ -19,7 +19,8 @@ func (j *job) setAside(item int32, r *results.Result) {
 }
 
 // withAside is r, in the light of what was set aside: a not_found stands where no
-// later provider has an answer, and what it cost is part of the result's cost.
+// later provider has an answer, for whatever reason, and what it cost is part of
+// the result's cost.
 func (j *job) withAside(r results.Result) results.Result {
 	j.mu.Lock()
 	earlier, ok := j.aside[int32(r.Index)]
@@ -27,11 +28,13 @@ func (j *job) withAside(r results.Result) results.Result {
 	if !ok {
 		return r
 	}
-	if r.Status == results.StatusFailed {
-		earlier.Cost = together(earlier.Cost, r.Cost)
-		return earlier
+	cost := together(earlier.Cost, r.Cost)
+	switch r.Status {
+	case results.StatusOK, results.StatusNotFound, results.StatusInvalid:
+	case results.StatusFailed, results.StatusExpired, results.StatusCancelled:
+		r = earlier
 	}
-	r.Cost = together(earlier.Cost, r.Cost)
+	r.Cost = cost
 	return r
 }
 

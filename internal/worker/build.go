@@ -192,9 +192,16 @@ func (w *Worker) buildStep(name string) (*step, error) {
 		return nil, err
 	}
 	at := &step{name: name, of: map[string]*provider{}}
+	if deferred, ok := impl.(providers.Deferred); ok {
+		// One for all keys: a tenant's numbers are found whatever key they went with.
+		if at.desk, err = w.openDesk(name, pc, deferred); err != nil {
+			return nil, err
+		}
+		at.desk.Bind(at.deliver)
+	}
 	for _, set := range keySets(pc.Keys) {
 		pc.Keys = set.keys
-		prov, err := w.buildProvider(name, set.name(name), pc, impl)
+		prov, err := w.buildProvider(name, set.name(name), pc, impl, at.desk)
 		if err != nil {
 			return nil, err
 		}
@@ -210,8 +217,8 @@ func (w *Worker) buildStep(name string) (*step, error) {
 }
 
 // buildProvider makes a provider with some of its keys; set names these among all.
-func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Provider) (_ *provider, err error) {
-	prov := &provider{name: name, cfg: pc, impl: impl, offline: impl.Limits().Keyless, prices: map[string]providers.Cost{}}
+func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Provider, d *desk) (_ *provider, err error) {
+	prov := &provider{name: name, cfg: pc, impl: impl, desk: d, offline: impl.Limits().Keyless, prices: map[string]providers.Cost{}}
 	var permits batch.Permits
 	if prov.offline {
 		calls := pc.Concurrency
@@ -229,12 +236,9 @@ func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Pro
 	}
 	packed := impl
 	var parked func(ticket string, e164 []string)
-	if deferred, ok := impl.(providers.Deferred); ok {
-		if prov.desk, err = w.openDesk(name, set, pc, deferred); err != nil {
-			return nil, err
-		}
-		permits = deskPermits{permits, prov.desk, w.nc.IsConnected}
-		packed, parked = prov.desk.Provider(), prov.desk.Parked
+	if d != nil {
+		permits = deskPermits{permits, d, w.nc.IsConnected}
+		packed, parked = d.Provider(), d.Parked
 	}
 	if !prov.offline {
 		permits = &timedPermits{Permits: permits, now: time.Now, waited: func(reason string, d time.Duration) {
@@ -252,9 +256,6 @@ func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Pro
 		Called:   func(c batch.Call) { w.called(prov, c) },
 		Parked:   parked, ShareGroups: prov.desk != nil,
 	})
-	if prov.desk != nil {
-		prov.desk.Bind(prov.loop.Deliver)
-	}
 	return prov, nil
 }
 

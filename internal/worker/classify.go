@@ -76,7 +76,7 @@ func (p *pipeline) cacheable(prov *provider, a *batch.Answered[waiter], r *resul
 		return cache.Entry{}, false
 	}
 	return cache.Entry{
-		Key:    p.cache.Key(scope, r.E164),
+		Key:    p.cache.Key(scope, a.Waiter.question(), r.E164),
 		Answer: cache.Answer{Status: r.Status, Lookup: r.Lookup, Provider: r.Provider, AnsweredAt: r.AnsweredAt},
 	}, true
 }

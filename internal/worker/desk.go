@@ -16,17 +16,16 @@ import (
 // permits of the questions about them, which have a rate of their own.
 type desk struct {
 	*tickets.Desk
-	impl  providers.Deferred
-	fetch map[string]*keys.Pool // by key
+	name, typ string
+	fetch     map[string]*keys.Pool // by key
 }
 
 // callbackPath is where providers push receipts, followed by their type and a token.
 const callbackPath = "/callbacks/"
 
-// openDesk makes the desk of a deferred provider with some of its keys; set names
-// these, and the tickets.
-func (w *Worker) openDesk(name, set string, pc Provider, impl providers.Deferred) (*desk, error) {
-	d := &desk{impl: impl, fetch: map[string]*keys.Pool{}}
+// openDesk makes the desk of a deferred provider.
+func (w *Worker) openDesk(name string, pc Provider, impl providers.Deferred) (*desk, error) {
+	d := &desk{name: name, typ: pc.Type, fetch: map[string]*keys.Pool{}}
 	byName := map[string]providers.Key{}
 	for _, k := range pc.Keys {
 		key := providers.Key{Name: k.Name, Secret: k.Secret}
@@ -44,9 +43,10 @@ func (w *Worker) openDesk(name, set string, pc Provider, impl providers.Deferred
 	if w.cfg.HTTP.PublicURL != "" {
 		callback = w.cfg.HTTP.PublicURL + callbackPath + pc.Type
 	}
+	w.desks = append(w.desks, d)
 	var err error
 	d.Desk, err = tickets.New(tickets.Config{
-		Names: w.cfg.Names(), JS: w.js, Confirm: w.confirm, Provider: set, Impl: impl,
+		Names: w.cfg.Names(), JS: w.js, Confirm: w.confirm, Provider: name, Impl: impl,
 		WorkerID: w.opt.ID, Alive: w.registry.Alive, CallbackURL: callback,
 		Key:     func(name string) (providers.Key, bool) { k, ok := byName[name]; return k, ok },
 		Permits: d, Timeout: pc.Timeout, Log: w.log.With().Str("provider", name).Logger(),
@@ -154,26 +154,17 @@ func (d *desk) status() *TicketStatus {
 	return out
 }
 
-// deskGauges registers what the desks of one provider tell at every scrape.
-func (w *Worker) deskGauges(group []*provider, l map[string]string) {
+// deskGauges registers what a desk tells at every scrape.
+func (w *Worker) deskGauges(d *desk) {
+	l := map[string]string{"provider": d.name}
 	gauge := func(name, help string, read func(s tickets.Status) int) {
-		w.metrics.Gauge(name, help, l, func() (total float64) {
-			for _, prov := range group {
-				total += float64(read(prov.desk.Status()))
-			}
-			return total
-		})
+		w.metrics.Gauge(name, help, l, func() float64 { return float64(read(d.Status())) })
 	}
 	gauge("tickets_open", "Submitted batches that lack an answer, over the fleet.", func(s tickets.Status) int { return s.Tickets })
 	gauge("tickets_unsure", "Batches of which it is not known whether the upstream took them.", func(s tickets.Status) int { return s.Unsure })
 	gauge("outstanding_numbers", "Numbers submitted and not answered, over the fleet.", func(s tickets.Status) int { return s.Outstanding })
 	count := func(name, help string, read func(s tickets.Status) uint64) {
-		w.metrics.Counter(name, help, l, func() (total float64) {
-			for _, prov := range group {
-				total += float64(read(prov.desk.Status()))
-			}
-			return total
-		})
+		w.metrics.Counter(name, help, l, func() float64 { return float64(read(d.Status())) })
 	}
 	count("receipts_total", "Receipts that were pushed and stored.", func(s tickets.Status) uint64 { return s.Receipts })
 	count("receipts_rejected_total", "Posts to the callback address that were no receipt of ours.", func(s tickets.Status) uint64 { return s.Rejected })

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 )
 
 // static is the status page: it draws what /v1/status says.
@@ -50,12 +51,24 @@ type HTTPServer struct {
 // StartHTTP listens and serves. It outlives ctx, so that a stopping worker still
 // tells its state; Close ends it. A busy address is an error that says so.
 func StartHTTP(ctx context.Context, opt HTTPOptions) (*HTTPServer, error) {
-	return serve(ctx, "http.listen", opt.Listen, func() http.Handler { return newMux(opt) }, opt.Log)
+	return serve(ctx, "http.listen", opt.Listen, bounds{idle: idleTimeout}, func() http.Handler { return newMux(opt) }, opt.Log)
+}
+
+// bounds are what a server allows its clients; zero is no bound, or Go's own.
+type bounds struct {
+	connections, headerBytes int
+	idle, write              time.Duration
+}
+
+// exposed are the bounds of a server that anybody can reach: receipts are small
+// and come from few clients. File descriptors are also needed for NATS and Redis.
+func exposed() bounds {
+	return bounds{connections: 512, headerBytes: 16 << 10, idle: 10 * time.Second, write: 15 * time.Second}
 }
 
 // serve listens at the address that the field of the configuration names, and
 // serves what handler makes; "" is nowhere.
-func serve(ctx context.Context, field, listen string, handler func() http.Handler, log zerolog.Logger) (*HTTPServer, error) {
+func serve(ctx context.Context, field, listen string, b bounds, handler func() http.Handler, log zerolog.Logger) (*HTTPServer, error) {
 	if listen == "" {
 		return &HTTPServer{}, nil
 	}
@@ -66,6 +79,9 @@ func serve(ctx context.Context, field, listen string, handler func() http.Handle
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
+	if b.connections > 0 {
+		l = netutil.LimitListener(l, b.connections)
+	}
 	life := context.WithoutCancel(ctx)
 	s := &HTTPServer{
 		addr: l.Addr().String(),
@@ -74,7 +90,9 @@ func serve(ctx context.Context, field, listen string, handler func() http.Handle
 			Handler:           handler(),
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
-			IdleTimeout:       idleTimeout,
+			WriteTimeout:      b.write,
+			IdleTimeout:       b.idle,
+			MaxHeaderBytes:    b.headerBytes,
 			BaseContext:       func(net.Listener) context.Context { return life },
 		},
 	}

@@ -55,6 +55,7 @@ type job struct {
 	all     []results.Settled        // outcomes of this claim, until the job ends, for a Redis that loses them
 	cuts    []journal.Part           // parts cut
 	parts   int                      // parts cut and not yet confirmed stored
+	freed   int64                    // of its weight, for items whose results are stored
 	aside   map[int32]results.Result // not_found of items that another provider is asked for
 	gone    bool                     // another worker owns it, or it is handed back: touch nothing
 	ended   bool                     // every part is stored; done mark and ack are due
@@ -63,9 +64,31 @@ type job struct {
 // items is how many numbers the job asks for.
 func (j *job) items() int { return len(j.decoded.Items) }
 
-// weight is what the job counts against claim.max_held: its items, or what it
+// weight is what a new job counts against claim.max_held: its items, or what it
 // takes of memory if it has few.
 func (j *job) weight() int64 { return int64(max(1, len(j.decoded.Items), len(j.held.Body)>>10)) }
+
+// free takes n stored items off the job's weight and returns by how much it fell:
+// a job that waits for one slow number must not hold as much as a new one. What
+// it takes of memory stays.
+func (j *job) free(n int) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	least := int64(max(1, len(j.held.Body)>>10))
+	less := min(int64(n), j.weight()-least-j.freed)
+	if j.gone || less <= 0 {
+		return 0
+	}
+	j.freed += less
+	return less
+}
+
+// rest is what is left of the weight.
+func (j *job) rest() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.weight() - j.freed
+}
 
 // claimed notes what the journal said, and who is to write to it.
 func (j *job) claimed(s *scribe, reply *journal.ClaimReply) {

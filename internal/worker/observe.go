@@ -165,10 +165,6 @@ func (s *ProviderStatus) add(more *ProviderStatus) {
 	if s.State == "ok" {
 		s.State, s.Reason = more.State, more.Reason
 	}
-	if t, other := s.Tickets, more.Tickets; t != nil && other != nil {
-		t.Open, t.Unsure, t.Outstanding = t.Open+other.Open, t.Unsure+other.Unsure, t.Outstanding+other.Outstanding
-		t.Limit, t.Waiting, t.Ready = t.Limit+other.Limit, t.Waiting+other.Waiting, t.Ready && other.Ready
-	}
 	for _, k := range more.Keys {
 		if !slices.ContainsFunc(s.Keys, func(have KeyStatus) bool { return have.Name == k.Name }) {
 			s.Keys = append(s.Keys, k)
@@ -216,6 +212,9 @@ func (w *Worker) gauges() {
 	for _, group := range w.byName() {
 		w.providerGauges(group)
 	}
+	for _, d := range w.desks {
+		w.deskGauges(d)
+	}
 }
 
 // byName are the providers, those of one name together.
@@ -252,9 +251,6 @@ func (w *Worker) providerGauges(group []*provider) {
 		}
 		return 0
 	})
-	if group[0].desk != nil {
-		w.deskGauges(group, l)
-	}
 	for q := names.Bulk; q <= names.High; q++ {
 		lq := map[string]string{"provider": group[0].name, "priority_at_least": q.String(), "rank": strconv.Itoa(int(q))}
 		w.metrics.Gauge("waiting_items", "Unsent items of a priority and above.", lq, sum(func(p *provider) int { return p.loop.Waiting(q) }))

@@ -119,7 +119,7 @@ func (p *pipeline) answerKnown(ctx context.Context, ask []asking) ([]settled, []
 	var from []int
 	for i := range ask {
 		if scope := ask[i].job.scope; scope != nil {
-			keys = append(keys, p.cache.Key(scope, ask[i].number.E164))
+			keys = append(keys, p.cache.Key(scope, ask[i].question(), ask[i].number.E164))
 			from = append(from, i)
 		}
 	}
@@ -154,6 +154,14 @@ func (p *pipeline) answerKnown(ctx context.Context, ask []asking) ([]settled, []
 		}
 	}
 	return w.outs, rest
+}
+
+// question is the partition of the route's first provider, which says what is
+// asked where the provider's settings decide; "" where that does not take the number.
+func (w waiter) question() string {
+	first := w.job.route.steps[0].sample().impl
+	partition, _ := first.Partition(w.job.numbers[w.item], w.job.options)
+	return partition
 }
 
 // pack gives items to the packers of their providers. Where ctx ends before it is

@@ -11,7 +11,7 @@ import (
 // openPublic serves what providers push, at an address of its own: nothing else
 // of the worker is reachable there.
 func (w *Worker) openPublic(ctx context.Context) error {
-	srv, err := serve(ctx, "http.public_listen", w.cfg.HTTP.PublicListen, w.publicMux, w.log)
+	srv, err := serve(ctx, "http.public_listen", w.cfg.HTTP.PublicListen, exposed(), w.publicMux, w.log)
 	if err != nil {
 		return err
 	}
@@ -43,9 +43,9 @@ func (w *Worker) publicMux() http.Handler {
 
 func (w *Worker) desksOf(typ string) []*tickets.Desk {
 	var desks []*tickets.Desk
-	for _, prov := range w.providers {
-		if prov.desk != nil && prov.cfg.Type == typ {
-			desks = append(desks, prov.desk.Desk)
+	for _, d := range w.desks {
+		if d.typ == typ {
+			desks = append(desks, d.Desk)
 		}
 	}
 	return desks

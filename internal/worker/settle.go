@@ -71,6 +71,10 @@ func (p *pipeline) stored(j *job, part []results.Settled, err error) {
 		return
 	}
 	p.count(j.route, part)
+	if less := j.free(len(part)); less > 0 {
+		p.held.Add(-less)
+		p.wake()
+	}
 	if j.stored() {
 		j.scribe.end(j)
 	}
@@ -80,7 +84,7 @@ func (p *pipeline) stored(j *job, part []results.Settled, err error) {
 func (p *pipeline) forget(j *job) {
 	p.jobs.remove(j)
 	p.linger.remove(j)
-	p.held.Add(-j.weight())
+	p.held.Add(-j.rest())
 	p.wake()
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/batch"
 )
 
 // step is one provider of a route, with a packer for each set of keys: a key may
@@ -16,6 +17,14 @@ type step struct {
 	all  []*provider          // at least one
 	open *provider            // of tenants without a key of their own; nil if every key is reserved
 	of   map[string]*provider // of the others, by tenant
+	desk *desk                // of all of them; nil for a provider that answers at once
+}
+
+// deliver brings late outcomes to whichever packer waits for them.
+func (s *step) deliver(ticket string, outcomes []batch.Late) {
+	for _, prov := range s.all {
+		prov.loop.Deliver(ticket, outcomes)
+	}
 }
 
 // forTenant is the packer of a tenant's numbers, nil if it may use no key.

@@ -74,6 +74,7 @@ type Worker struct {
 	registry  *jobs.Registry
 	claimer   *jobs.Claimer
 	providers []*provider // in the order of their names
+	desks     []*desk     // of deferred providers
 	pipeline  *pipeline
 	metrics   *Metrics
 	http      *HTTPServer
@@ -157,22 +158,22 @@ func (w *Worker) Run(ctx context.Context) error {
 	var background, packers sync.WaitGroup
 	w.pipeline.work = work
 	w.pipeline.start(ctx)
-	failed := make(chan error, 1+2*len(w.providers))
+	failed := make(chan error, 1+len(w.providers)+len(w.desks))
 	for _, prov := range w.providers {
 		if prov.pool != nil {
 			background.Go(func() { prov.pool.Run(work) })
 			background.Go(func() { w.newKeyWatch(prov).run(work) })
 		}
-		if prov.desk != nil {
-			background.Go(func() {
-				if err := prov.desk.run(work); err != nil {
-					failed <- fmt.Errorf("tickets of %s: %w", prov.name, err)
-				}
-			})
-		}
 		packers.Go(func() {
 			if err := prov.loop.Run(calls); err != nil {
 				failed <- fmt.Errorf("packer of %s: %w", prov.name, err)
+			}
+		})
+	}
+	for _, d := range w.desks {
+		background.Go(func() {
+			if err := d.run(work); err != nil {
+				failed <- fmt.Errorf("tickets of %s: %w", d.name, err)
 			}
 		})
 	}

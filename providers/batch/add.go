@@ -72,6 +72,7 @@ func (u *unit[W]) admit(it *Item[W]) *waiter[W] {
 func (c *core[W]) join(u *unit[W], q *queue[W], it *Item[W]) {
 	paid := u.state == pending && u.paidElsewhere()
 	u.admit(it).paid = paid
+	c.welcome(u)
 	c.urge(u, q)
 }
 
@@ -87,6 +88,10 @@ func (c *core[W]) raise(u *unit[W], q *queue[W]) {
 	if u.unsent() {
 		c.unsent[u.prio]--
 		c.unsent[q.prio]++
+	}
+	if u.broke {
+		c.broke[u.prio]--
+		c.broke[q.prio]++
 	}
 	switch u.state {
 	case fresh:

@@ -15,6 +15,7 @@ type group[W any] struct {
 	part    *partition[W]
 	at      tick
 	suspect bool
+	broke   bool // its units wait for money
 	prio    names.Priority
 }
 
@@ -87,6 +88,7 @@ func (c *core[W]) ripen(t tick) {
 		}
 		for u := g.head; u != nil; u = g.head {
 			g.remove(u)
+			c.solvent(u)
 			c.again(u)
 		}
 	}

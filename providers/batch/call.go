@@ -25,20 +25,19 @@ type flight[W any] struct {
 	took    time.Duration
 	stall   time.Duration // hold back from asking for permits: the key's pause could not be stored
 	answers chan []Answered[W]
+	paid    func(*providers.Reply) // is told what the call brought; may be nil
 }
 
 // fly makes one call. It gives the permit back as soon as the provider returned,
 // before the answers are settled, and settles them itself.
 func (l *Loop[W]) fly(f *flight[W]) {
+	l.afford(f)
 	if unused := f.grant.N - len(f.batch.units); unused > 0 {
 		f.grant.Refund(unused)
 	}
-	started := time.Now()
-	cause := l.call(f)
-	f.took = time.Since(started)
-	l.judgeKey(f)
-	if cause != nil {
-		f.grant.Abandon()
+	called := len(f.batch.units) > 0
+	if called {
+		l.callAndJudge(f)
 	} else {
 		f.grant.Release()
 	}
@@ -47,8 +46,26 @@ func (l *Loop[W]) fly(f *flight[W]) {
 	l.mail.Unlock()
 	l.rouse()
 	answers := <-f.answers
-	l.tell(f)
+	if called {
+		l.tell(f)
+	}
 	l.settle(answers)
+}
+
+// callAndJudge asks, and gives the permit back.
+func (l *Loop[W]) callAndJudge(f *flight[W]) {
+	started := time.Now()
+	cause := l.call(f)
+	f.took = time.Since(started)
+	if f.paid != nil {
+		f.paid(&f.reply)
+	}
+	l.judgeKey(f)
+	if cause != nil {
+		f.grant.Abandon()
+	} else {
+		f.grant.Release()
+	}
 }
 
 // call asks the provider, with a context of its own: no job's end takes the
@@ -77,6 +94,8 @@ func (l *Loop[W]) call(f *flight[W]) error {
 	switch {
 	case failure == nil || keyFault(failure):
 		return nil // it did reply
+	case failure.Kind == providers.KindUnavailable && failure.Code == "":
+		return nil // nothing was sent, however late that is said
 	case ctx.Err() != nil:
 		if !ruleOf(failure.Kind).doubtful {
 			f.reply.Failure = &providers.Failure{Kind: providers.KindTimeout, Message: context.Cause(ctx).Error()}

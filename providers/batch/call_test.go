@@ -47,7 +47,7 @@ func TestLoopLostLeaseEndsTheCall(t *testing.T) {
 				}
 				<-ctx.Done()
 				cause = context.Cause(ctx)
-				return providers.Reply{Failure: &providers.Failure{Kind: providers.KindUnavailable}}
+				return providers.Reply{Failure: &providers.Failure{Kind: providers.KindCutOff}}
 			}
 		}).begin()
 		defer b.end()
@@ -204,4 +204,28 @@ func TestThrottlingDoublesOncePerPause(t *testing.T) {
 	}
 	f.clear("main")
 	require.Equal(t, 200*time.Millisecond, f.pause(now, "main", 0))
+}
+
+// What was certainly not sent is no timeout, however late that is known: the
+// permit is free at once, and the number has lost nothing.
+func TestLoopNothingWasSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		b := newBed(t, func(b *bed, _ *Config[int]) {
+			b.provider.latency = 0
+			b.provider.reply = func(ctx context.Context, q providers.Query) providers.Reply {
+				if calls++; calls > maxDoubtful {
+					return found(len(q.Numbers))
+				}
+				<-ctx.Done()
+				return providers.Reply{Failure: &providers.Failure{Kind: providers.KindUnavailable, Message: "not sent"}}
+			}
+		}).begin()
+		defer b.end()
+		b.loop.Add(items(1, 5, nil))
+		pass(5 * time.Minute)
+		require.Zero(t, b.permits.seen().abandoned)
+		require.Equal(t, 5, b.count(Answer))
+	})
 }

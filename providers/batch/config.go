@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
@@ -47,6 +48,13 @@ type Config[W any] struct {
 	// Loop.Deliver, at once for what it knows already. It is called from the loop
 	// and must not block; it may call Deliver. nil is told nothing.
 	Parked func(ticket string, numbers []string)
+	// Afford is asked for the money of a call, after the permit and before the call:
+	// payers bear the cost, one for each number. It is called in parallel and may block.
+	// nil: there is money for everything.
+	Afford func(ctx context.Context, key string, payers []W) Purchase
+	// SamePurse reports whether two waiters are paid from the same money: what cannot be
+	// afforded for one cannot for the other. It must be cheap and never block. nil: none are.
+	SamePurse func(a, b W) bool
 	// Called is told of each call after it (metrics); in parallel, must not block; may be nil.
 	Called func(Call)
 	// RecentCount and RecentAge bound the answers kept for those that ask within a
@@ -109,6 +117,9 @@ func (cfg Config[W]) withDefaults() Config[W] {
 	cfg.FailoverAfter = orDefault(cfg.FailoverAfter, defaultFailover)
 	if cfg.Live == nil {
 		cfg.Live = func(W) LiveState { return StateLive }
+	}
+	if cfg.SamePurse == nil {
+		cfg.SamePurse = func(W, W) bool { return false }
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64

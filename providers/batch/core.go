@@ -17,7 +17,9 @@ type coreConfig[W any] struct {
 	recentCount int
 	recentAge   time.Duration
 	live        func(W) LiveState
-	rand        func() float64
+	// samePurse is nil where everything is paid for.
+	samePurse func(a, b W) bool
+	rand      func() float64
 }
 
 // core is the packer's state and rules. It is pure: every call passes the time,
@@ -43,6 +45,7 @@ type core[W any] struct {
 	unsent  [names.Priorities]int // units that are to be asked
 	wired   int                   // units on the wire
 	pending int                   // units that wait for tickets
+	broke   [names.Priorities]int // unsent units that wait for money
 
 	// shut hands on every item that may go elsewhere, until then.
 	shutUntil tick
@@ -90,6 +93,8 @@ type packed[W any] struct {
 	units   []*unit[W]
 	numbers []providers.Number // the query's own copy: the call outlives no unit
 	shares  []string           // the same of the share groups, where the provider wants them
+	payers  []W                // who bears the cost of each unit, where money is asked for
+	refused []refused[W]       // units that there was no money for; they are not in units
 	raw     bool
 	suspect bool // of a bisection
 	probe   bool // the one call of an open circuit
@@ -164,6 +169,7 @@ func (c *core[W]) pull(u *unit[W]) {
 		u.part.retries--
 	case parked:
 		u.in.remove(u)
+		c.solvent(u)
 	case wired, pending, recent:
 	}
 }

@@ -29,7 +29,7 @@ func (c *core[W]) cutFrom(p *partition[W], now time.Time, granted int) *packed[W
 	t := c.at(now)
 	size := min(granted, c.room(t, p))
 	b := &packed[W]{part: p, units: make([]*unit[W], 0, size), probe: p.health.open}
-	f := filler[W]{c: c, b: b, size: size, wall: now.UnixNano()}
+	f := filler[W]{c: c, b: b, size: size, now: t, wall: now.UnixNano()}
 	switch {
 	case b.probe:
 		f.probe()
@@ -61,6 +61,12 @@ func (c *core[W]) seal(b *packed[W]) {
 			b.raw = b.raw || u.waiters[j].raw
 		}
 	}
+	if c.cfg.samePurse != nil {
+		b.payers = make([]W, len(b.units))
+		for i, u := range b.units {
+			b.payers[i] = u.waiters[0].w
+		}
+	}
 	if c.cfg.shareGroups {
 		b.shares = make([]string, len(b.units))
 		for i, u := range b.units {
@@ -79,6 +85,7 @@ type filler[W any] struct {
 	c    *core[W]
 	b    *packed[W]
 	size int
+	now  tick
 	wall int64 // Unix nanoseconds, for expiry
 }
 
@@ -174,6 +181,7 @@ func (f *filler[W]) take(u *unit[W]) bool {
 		}
 	}
 	c.let(u)
+	u.payerFirst(f.now)
 	u.state, u.batch = wired, f.b
 	bump(&u.tries)
 	f.b.units = append(f.b.units, u)

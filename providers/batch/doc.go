@@ -16,6 +16,7 @@
 //	want.go     when to ask for a permit, and for how many numbers
 //	cut.go      units become a batch
 //	call.go     the goroutine of one call: ask, judge the key, give the permit back
+//	afford.go   numbers that there is no money for leave their call
 //	late.go     answers that come after their call, and what they say of keys
 //	resolve.go  the reply becomes answers, retries, splits and pauses
 //	settle.go   a unit is to be asked again: by itself, or with another for its number
@@ -25,7 +26,8 @@
 //	sweep.go    what leaves without a call: expired, cancelled, handed on, old answers
 //
 // A unit is asked on behalf of all its waiters; its first live waiter at the cut
-// bears the cost. With a deferred provider the call only hands the numbers in:
+// bears the cost; Config.Afford may refuse it, and then another one does who has
+// money. With a deferred provider the call only hands the numbers in:
 // the units then wait, off the wire and without a permit, until Loop.Deliver
 // brings their outcomes, and a stop does not wait for them.
 package batch

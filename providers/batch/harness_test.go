@@ -201,7 +201,7 @@ func spoiled(k providers.Kind, bad ...int) func([]string) providers.Reply {
 
 // verify checks that the core's counts and links agree with each other.
 func verify(t require.TestingT, c *core[int]) {
-	var unsent [names.Priorities]int
+	var unsent, broke [names.Priorities]int
 	wired, waits := 0, 0
 	for name, p := range c.parts {
 		require.Equal(t, name, p.name)
@@ -210,6 +210,10 @@ func verify(t require.TestingT, c *core[int]) {
 			for u, more := head, true; more; u, more = u.twin, u.twin != head {
 				if u.unsent() {
 					unsent[u.prio]++
+				}
+				if u.broke {
+					require.Equal(t, parked, u.state)
+					broke[u.prio]++
 				}
 				if u.state == pending {
 					waits++
@@ -220,6 +224,7 @@ func verify(t require.TestingT, c *core[int]) {
 	}
 	verifyTickets(t, c, waits)
 	require.Equal(t, unsent, c.unsent)
+	require.Equal(t, broke, c.broke)
 	require.Equal(t, wired, c.wired)
 	require.LessOrEqual(t, c.recents.n, c.cfg.recentCount)
 	for i, p := range c.active {

@@ -121,7 +121,7 @@ func TestLoopKeepsThePermitOfASubmitThatTimedOut(t *testing.T) {
 			b.provider.latency = 0
 			b.provider.reply = func(ctx context.Context, _ providers.Query) providers.Reply {
 				<-ctx.Done()
-				return providers.Reply{Failure: &providers.Failure{Kind: providers.KindUnavailable}, Ticket: "t"}
+				return providers.Reply{Failure: &providers.Failure{Kind: providers.KindCutOff}, Ticket: "t"}
 			}
 		}).begin()
 		defer b.end()

@@ -54,6 +54,7 @@ type mailbox[W any] struct {
 	granted []acquired
 	late    []delivery
 	settled int
+	money   bool // what waits for money is to be tried again
 }
 
 // acquired is what came of asking for a permit.
@@ -70,6 +71,9 @@ func NewLoop[W any](cfg Config[W]) *Loop[W] {
 	core := coreConfig[W]{
 		maxBatch: cfg.MaxBatch, shareGroups: cfg.ShareGroups, linger: cfg.Linger, retry: cfg.Retry,
 		recentCount: cfg.RecentCount, recentAge: cfg.RecentAge, live: cfg.Live, rand: cfg.Rand,
+	}
+	if cfg.Afford != nil {
+		core.samePurse = cfg.SamePurse
 	}
 	if p, ok := cfg.Provider.(providers.PartitionLimiter); ok {
 		core.limit = p.PartitionLimit
@@ -93,7 +97,8 @@ func (l *Loop[W]) Add(items []Item[W]) {
 	l.rouse()
 }
 
-// Waiting is how many numbers of priority p and above wait to be sent. Cheap, in parallel.
+// Waiting is how many numbers of priority p and above wait to be sent; those that wait
+// for money are left out. Cheap, in parallel.
 func (l *Loop[W]) Waiting(p names.Priority) int {
 	n := int64(0)
 	for i := p; i < names.Priorities; i++ {
@@ -208,8 +213,8 @@ func (l *Loop[W]) ask(ctx context.Context, now time.Time) time.Time {
 func (l *Loop[W]) readMail(now time.Time) {
 	m := &l.mail
 	m.Lock()
-	items, landed, granted, late, settled := m.items, m.landed, m.granted, m.late, m.settled
-	m.items, m.landed, m.granted, m.late, m.settled = l.spare[:0], nil, nil, nil, 0
+	items, landed, granted, late, settled, money := m.items, m.landed, m.granted, m.late, m.settled, m.money
+	m.items, m.landed, m.granted, m.late, m.settled, m.money = l.spare[:0], nil, nil, nil, 0, false
 	m.Unlock()
 	l.spare = nil
 	l.settling -= settled
@@ -224,6 +229,9 @@ func (l *Loop[W]) readMail(now time.Time) {
 		l.core.late(now, late[i].ticket, late[i].outcomes)
 	}
 	l.judgeLate(now)
+	if money {
+		l.core.reconsider()
+	}
 	for _, a := range granted {
 		l.granted(now, a)
 	}
@@ -240,7 +248,7 @@ func (l *Loop[W]) unarrive(items []Item[W]) {
 		n[items[i].Priority]++
 	}
 	for p := range n {
-		l.waiting[p].Store(int64(l.core.unsent[p]))
+		l.waiting[p].Store(int64(l.core.unsent[p] - l.core.broke[p]))
 		l.arrived[p].Add(-n[p])
 	}
 	if cap(items) <= maxSpareItems {

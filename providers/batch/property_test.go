@@ -28,13 +28,24 @@ type machine struct {
 	begun   []wait        // those since the last check
 	heard   map[int]bool  // waiters whose ticket has said something
 	limits  map[string]int
+	money   map[string]fortune // by tenant
 }
+
+// fortune is whether a tenant's calls can be paid.
+type fortune int
+
+const (
+	rich fortune = iota
+	ruined
+	short // will be rich again
+)
 
 func TestEveryWaiterIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{
 			now: start(), ended: map[int]Final{}, states: map[int]LiveState{}, open: map[wait]bool{}, heard: map[int]bool{},
+			money:  map[string]fortune{},
 			strict: rapid.Bool().Draw(t, "strict"),
 		}
 		cfg := testCoreConfig[int]()
@@ -44,6 +55,9 @@ func TestEveryWaiterIsAnsweredOnce(t *testing.T) {
 		cfg.recentCount = rapid.IntRange(0, 10).Draw(t, "recent")
 		cfg.live = func(w int) LiveState { return m.states[w] }
 		cfg.retry.Attempts = rapid.IntRange(1, 8).Draw(t, "attempts")
+		if rapid.Bool().Draw(t, "budgets") {
+			cfg.samePurse = func(a, b int) bool { return m.items[a].Tenant == m.items[b].Tenant }
+		}
 		m.core = newCore(m.now, cfg)
 		t.Repeat(map[string]func(*rapid.T){
 			"":         m.check,
@@ -58,6 +72,7 @@ func TestEveryWaiterIsAnsweredOnce(t *testing.T) {
 			"wait":     m.wait,
 			"kill":     m.kill,
 			"sweep":    m.sweep,
+			"fortune":  m.fortune,
 			"shut": func(t *rapid.T) {
 				m.core.shut(m.now, m.now.Add(time.Second), &providers.Failure{Kind: providers.KindUnauthorized})
 				m.collect(t, m.core.take())
@@ -151,7 +166,40 @@ func (m *machine) cutFor(t *rapid.T, granted int) {
 		m.notPending(t, u)
 	}
 	m.askedOnce(t, b)
+	m.afford(t, b)
 	m.flights = append(m.flights, b)
+}
+
+// fortune changes what a tenant has.
+func (m *machine) fortune(t *rapid.T) {
+	who := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "tenant")
+	m.money[who] = fortune(rapid.IntRange(0, 2).Draw(t, "fortune"))
+	if m.money[who] == rich && rapid.Bool().Draw(t, "told") {
+		m.core.reconsider()
+	}
+}
+
+// afford does as Loop.afford does.
+func (m *machine) afford(t *rapid.T, b *packed[int]) {
+	if m.core.cfg.samePurse == nil {
+		return
+	}
+	require.Len(t, b.payers, len(b.units))
+	units := b.units
+	b.units, b.numbers = nil, nil
+	for i, u := range units {
+		require.Equal(t, b.payers[i], u.waiters[0].w, "the first one pays")
+		switch m.money[m.items[b.payers[i]].Tenant] {
+		case ruined:
+			b.refused = append(b.refused, refused[int]{u, Refusal{Failure: &providers.Failure{
+				Kind: providers.KindUnaffordable, Code: "ruined", Message: m.items[b.payers[i]].Tenant,
+			}}})
+		case short:
+			b.refused = append(b.refused, refused[int]{u, Refusal{Until: m.now.Add(time.Second)}})
+		case rich:
+			b.units, b.numbers = append(b.units, u), append(b.numbers, u.number)
+		}
+	}
 }
 
 // askedOnce checks that no number of b is on the wire for the same group already.
@@ -175,6 +223,10 @@ func (m *machine) reply(t *rapid.T) {
 	}
 	i := rapid.IntRange(0, len(m.flights)-1).Draw(t, "flight")
 	r := found(len(m.flights[i].units))
+	if len(r.Outcomes) == 0 { // all was refused: no call
+		m.land(t, i, r)
+		return
+	}
 	switch rapid.IntRange(0, 8).Draw(t, "reply") {
 	case 0, 1:
 		r = providers.Reply{Failure: someFailure(t)}
@@ -213,6 +265,9 @@ func (m *machine) collect(t *rapid.T, answers []Answered[int]) {
 			require.False(t, a.Recent && it.NoShare)
 		case NextProvider, GaveUp:
 			require.NotNil(t, a.Failure)
+			if a.Failure.Code == "ruined" {
+				require.Equal(t, a.Failure.Message, it.Tenant, "another tenant's money is spent")
+			}
 			require.Equal(t, it.Last, a.Verdict == GaveUp)
 		case Expired:
 			require.True(t, m.states[a.Waiter] == StateExpired || !it.Expires.IsZero() && !it.Expires.After(m.now))
@@ -226,6 +281,11 @@ func (m *machine) collect(t *rapid.T, answers []Answered[int]) {
 
 // drain answers everything: whatever happened before, it all comes to an end.
 func (m *machine) drain(t *rapid.T) {
+	for _, who := range []string{"a", "b", "c"} {
+		if m.money[who] == short {
+			m.money[who] = fortune(rapid.IntRange(0, 1).Draw(t, "in the end"))
+		}
+	}
 	for range 10_000 {
 		for len(m.flights) > 0 {
 			m.land(t, 0, found(len(m.flights[0].units)))

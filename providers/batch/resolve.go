@@ -11,10 +11,14 @@ import (
 func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.Reply) []Answered[W] {
 	t := c.at(now)
 	p := b.part
-	p.wired -= len(b.units)
-	c.wired -= len(b.units)
+	p.wired -= len(b.units) + len(b.refused)
+	c.wired -= len(b.units) + len(b.refused)
 	if p.probe == b {
 		p.probe = nil
+	}
+	c.refuse(t, b)
+	if len(b.units) == 0 {
+		return c.take() // there was no call
 	}
 	waiters := 0
 	for _, u := range b.units {
@@ -69,6 +73,7 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 			c.report(u, ending{verdict: Answer, outcome: o, at: now, key: key})
 			c.remember(t, now, u, &keep[i])
 		case r.Ticket != "":
+			answered++ // taken, which tells as much of the batch
 			c.wait(u, c.ticketOf(r.Ticket))
 		default:
 			c.numberFailed(t, u, key, &providers.Outcome{Failure: &providers.Failure{
@@ -167,7 +172,15 @@ func (c *core[W]) tooMany(b *packed[W], f *providers.Failure) {
 // blame decides about a batch that was refused for what is in it, or so the
 // upstream says: bisect it while other batches succeed, else doubt the provider.
 func (c *core[W]) blame(t tick, b *packed[W], f *providers.Failure) {
-	proven := b.part.health.proven(t)
+	h := &b.part.health
+	if b.part.max == 1 && !h.open && h.failures+1 < failuresInARow {
+		// Calls of one number leave nothing to bisect: the number is at fault, until
+		// too many are in a row.
+		h.failures++
+		c.end(b.units[0], ending{verdict: NextProvider, failure: rejected(f)})
+		return
+	}
+	proven := h.proven(t)
 	b.opened = c.failed(t, b, f, false)
 	switch {
 	case proven && len(b.units) == 1:

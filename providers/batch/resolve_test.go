@@ -285,3 +285,25 @@ func TestPartitionWithRetriesGoesFirst(t *testing.T) {
 	d.resolve(b, failure(providers.KindThrottled))
 	require.Equal(t, "p", d.cut(10).part.name)
 }
+
+// Where a call has one number, a refusal is that number's; five in a row are the
+// provider's.
+func TestRefusalsOfSingleNumbers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, func(c *coreConfig[int]) { c.maxBatch = 1 })
+	d.upstream = spoiled(providers.KindRefused, 1, 2, 3, 4, 5, 6)
+	d.add(items(1, 4, nil)...)
+	d.run(200 * time.Millisecond)
+	require.Len(t, d.ends, 4, "at once, though nothing has ever succeeded")
+	for _, e := range d.ends {
+		require.Equal(t, NextProvider, e.Verdict)
+		require.Equal(t, providers.KindRejected, e.Failure.Kind)
+	}
+	d.add(items(5, 2, func(it *Item[int]) { it.Last = true })...)
+	d.run(200 * time.Millisecond)
+	require.Len(t, d.ends, 4, "the fifth in a row waits")
+	d.add(item(7))
+	d.run(5 * time.Second)
+	require.Equal(t, Answer, d.ends[7].Verdict, "a fresh number is the probe")
+	require.Len(t, d.ends, 7, "and the others are believed then")
+}

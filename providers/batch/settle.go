@@ -86,6 +86,10 @@ func (c *core[W]) absorb(v, u *unit[W]) {
 	}
 	v.tries, v.burned = max(v.tries, u.tries), max(v.burned, u.burned)
 	v.doubtful, v.pauses = max(v.doubtful, u.doubtful), max(v.pauses, u.pauses)
+	if v.broke {
+		c.pull(v) // one of the newcomers may have money
+		c.again(v)
+	}
 	if u.prio > v.prio {
 		if v.unsent() {
 			c.unsent[v.prio]--

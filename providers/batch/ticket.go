@@ -208,7 +208,7 @@ func (c *core[W]) late(now time.Time, id string, outcomes []Late) {
 // settleLate settles one unit by its late outcome.
 func (c *core[W]) settleLate(t tick, now time.Time, u *unit[W], o *Late) {
 	if o.Outcome.Kind == providers.Failed {
-		c.accuse(o)
+		c.accuse(now, o)
 		c.numberFailed(t, u, o.Key, &o.Outcome)
 		return
 	}
@@ -249,10 +249,14 @@ type accusation struct {
 	failure *providers.Failure
 }
 
+// staleAfter is how old a late failure may be and still accuse its key: a balance
+// that was empty then may be full now, and stored answers are delivered again.
+const staleAfter = time.Minute
+
 // accuse notes that o accuses its key: once for each key and action until taken.
-func (c *core[W]) accuse(o *Late) {
+func (c *core[W]) accuse(now time.Time, o *Late) {
 	f := failureOf(&o.Outcome)
-	if o.Key == "" || !keyFault(f) {
+	if o.Key == "" || !keyFault(f) || !o.At.IsZero() && now.Sub(o.At) > staleAfter {
 		return
 	}
 	for _, a := range c.accused {

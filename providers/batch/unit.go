@@ -37,6 +37,7 @@ type waiter[W any] struct {
 	last    bool
 	own     bool // it takes no call's answer that began before it came (NoShare)
 	paid    bool // of a ticket whose cost another worker's item bears
+	broke   tick // it has no money before then
 }
 
 // unit is one number to be asked once for all its waiters. Every unsent unit is
@@ -64,6 +65,8 @@ type unit[W any] struct {
 	// of their number and share group: one that may not share their call, or that
 	// waits for another ticket.
 	detached bool
+	// broke units are parked for want of money.
+	broke bool
 	// tries counts calls, burned those that use up an attempt, doubtful those
 	// whose reply left open what happened, pauses the circuits it opened.
 	tries, burned, doubtful, pauses uint8

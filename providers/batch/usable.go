@@ -71,7 +71,7 @@ func (l *Loop[W]) stall(now time.Time, d time.Duration) {
 // publish shows the others where the core stands.
 func (l *Loop[W]) publish(now time.Time) {
 	for p := range l.waiting {
-		l.waiting[p].Store(int64(l.core.unsent[p]))
+		l.waiting[p].Store(int64(l.core.unsent[p] - l.core.broke[p]))
 	}
 	l.wired.Store(int64(l.core.wired))
 	l.pending.Store(int64(l.core.pending))

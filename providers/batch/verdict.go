@@ -55,7 +55,7 @@ func ruleOf(k providers.Kind) rule {
 		return rule{call: actBlame, number: actNext}
 	case providers.KindMisconfigured:
 		return rule{call: actPauseProvider, number: actNext}
-	case providers.KindUnsupported:
+	case providers.KindUnsupported, providers.KindUnaffordable:
 		return rule{call: actNext, number: actNext}
 	}
 	// A kind added without a row: careful and bounded.

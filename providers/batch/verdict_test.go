@@ -33,6 +33,7 @@ func TestVerdictTable(t *testing.T) {
 		providers.KindRejected:      {actBlame, actNext, false},
 		providers.KindUnsupported:   {actNext, actNext, false},
 		providers.KindUndocumented:  {actRetry, actRetry, true},
+		providers.KindUnaffordable:  {actNext, actNext, false},
 	}
 	require.Len(t, want, providers.Kinds, "every kind has a row")
 	for k, r := range want {

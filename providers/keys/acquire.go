@@ -102,7 +102,7 @@ func (p *Pool) acquireRefused(ctx context.Context, why Reason, r *reply) error {
 		return p.health.failed(time.Now(), r.err)
 	}
 	if why == WaitGuard && epoch != p.epoch {
-		// The guard is there for renewals: no need to wait for the next one.
+		// Put back at once what this pool holds: no need to wait for the next renewal.
 		if err := p.renew(ctx); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/stretchr/testify/require"
@@ -201,6 +203,8 @@ type world struct {
 	t    tb
 	test *testing.T // in inBubble
 	mini *miniredis.Miniredis
+	// runID is which server it says it is; not set, it hides that.
+	runID atomic.Value
 
 	mu       sync.Mutex
 	down     bool
@@ -252,6 +256,29 @@ func newWorld(t tb) *world {
 	return &world{t: t, mini: m}
 }
 
+// info answers INFO as Redis does, which miniredis does not.
+func (w *world) info(c *server.Peer, cmd string, _ ...string) bool {
+	id, told := w.runID.Load().(string)
+	if cmd != "INFO" || !told {
+		return false
+	}
+	c.WriteBulk("# Server\r\nrun_id:" + id + "\r\n")
+	return true
+}
+
+// named has another server process answer from now on, as it says.
+func (w *world) named() { w.runID.Store(redisdb.NewEpochID()) }
+
+// takeover has a replica answer that got nothing but the epoch.
+func (w *world) takeover() {
+	for _, name := range w.mini.Keys() {
+		if !strings.HasSuffix(name, ":epoch") {
+			w.mini.Del(name)
+		}
+	}
+	w.named()
+}
+
 // close ends all; nothing of it may be left when the bubble ends.
 func (w *world) close() {
 	for _, end := range slices.Backward(w.ends) {
@@ -287,6 +314,7 @@ func (c *client) dial(context.Context, string, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.w.mini.Server().SetPreHook(c.w.info) // there is a server since the first Dial
 	c.conns = append(c.conns, conn)
 	return deafConn{conn, &c.deaf}, nil
 }

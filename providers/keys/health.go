@@ -9,11 +9,20 @@ import (
 const retryAway = 250 * time.Millisecond
 
 // health knows whether Redis answers. While it does not, one attempt each
-// retryAway is made; when it is back after longer than guard, nothing is
-// acquired for another guard.
+// retryAway is made.
+//
+// A pool that comes back need not wait, however long it was cut off. If the data are
+// intact they are right: Redis counts each lease for longer than its holder trusts
+// it, whoever was away meanwhile, and this pool's first trip renews its own before it
+// asks for more. If data were lost, Redis knows: its epoch is new, and nobody is
+// granted anything for a lease.
+//
+// Only a server that hides its run_id cannot tell that it is another, for example a
+// replica that took over without the last writes of its master. Who was away for
+// longer than Renew, as a takeover lasts, suspects that. What the master granted, it
+// granted before it was found dead: a lease after the outage began all that is over.
 type health struct {
-	guard time.Duration
-	rand  func() float64
+	rand func() float64
 
 	mu         sync.Mutex
 	since      time.Time // first failure of this outage, zero while Redis answers
@@ -35,13 +44,24 @@ func (h *health) failed(now time.Time, err error) *WaitError {
 }
 
 // answered notes that Redis answers.
-func (h *health) answered(now time.Time) {
+func (h *health) answered() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.since.IsZero() && now.Sub(h.since) > h.guard {
-		h.guardUntil = now.Add(h.guard)
-	}
 	h.since, h.err = time.Time{}, nil
+}
+
+// awaySince is when this outage began, zero while Redis answers.
+func (h *health) awaySince() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.since
+}
+
+// guard has nothing acquired until then.
+func (h *health) guard(until time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.guardUntil = until
 }
 
 // blocked says that it is no use to try now, or returns nil. back reports that
@@ -58,7 +78,7 @@ func (h *health) blocked(now time.Time) (w *WaitError, back bool) {
 	return nil, true
 }
 
-// guarded says that Redis was away for long, or returns nil.
+// guarded says that Redis may be another since it was away, or returns nil.
 func (h *health) guarded(now time.Time) *WaitError {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -20,8 +20,8 @@ type wireCall struct {
 	grant keys.Grant
 	at    time.Time
 	used  int // numbers
-	// until is when the upstream stops working on a call that was abandoned; zero
-	// while the call is held.
+	// until is when the upstream stops working on a call that was abandoned, or whose
+	// worker died; zero while the call is held.
 	until time.Time
 }
 
@@ -32,7 +32,7 @@ type model struct {
 	cfg   keys.Config
 	pools []*worker
 
-	onWire []*wireCall // held or abandoned
+	onWire []*wireCall // held, or left to the upstream
 	made   []*wireCall // all calls that were not refunded, for the rates
 	// ghosts are permits that nobody uses but Redis may still count, by their end.
 	ghosts []ghost
@@ -40,6 +40,7 @@ type model struct {
 	paused  map[string]time.Time
 	resting map[string]time.Time
 	down    bool
+	named   bool // the server says who it is
 }
 
 // worker is one process of the fleet.
@@ -61,6 +62,9 @@ type ghost struct {
 func newModel(t *rapid.T) *model {
 	t.Helper()
 	m := &model{t: t, w: newWorld(t), paused: map[string]time.Time{}, resting: map[string]time.Time{}}
+	if m.named = rapid.Bool().Draw(t, "named"); m.named {
+		m.w.named()
+	}
 	limits := func(name string) keys.Limits {
 		return keys.Limits{
 			Concurrency: rapid.IntRange(1, 3).Draw(m.t, name+" concurrency"),
@@ -251,38 +255,38 @@ func (m *model) finish(c *wireCall, unused int) {
 // abandon gives up on a call; the upstream goes on with it for a while.
 func (m *model) abandon(c *wireCall) {
 	c.grant.Abandon()
+	m.leave(c)
+}
+
+// leave has the upstream go on with a call that nobody waits for, for as long as its
+// permit lasts: a lease since it was granted or, as a worker with Redis is sure to
+// have done, renewed.
+func (m *model) leave(c *wireCall) {
 	m.haunt(c)
-	c.until = time.Now()
-	if !m.down && !m.pools[c.pool].cut {
-		c.until = c.until.Add(keys.DefaultLease - keys.DefaultRenew)
+	c.until = c.at.Add(keys.DefaultLease - time.Millisecond)
+	if w := m.pools[c.pool]; !m.down && !w.cut && time.Since(w.broken) > keys.DefaultRenew+2*time.Second {
+		c.until = later(c.until, time.Now().Add(keys.DefaultLease-keys.DefaultRenew))
 	}
 }
 
-// forget stops expecting abandoned permits to be kept of pool i (-1: all): their
-// holder, or Redis, is not there to do it.
-func (m *model) forget(i int) {
-	for _, c := range m.onWire {
-		if !c.until.IsZero() && (i < 0 || c.pool == i) {
-			c.until = time.Now()
-		}
-	}
-}
-
-// crash kills a worker: its calls are over, its permits are not; a new one starts.
+// crash kills a worker, not the calls that it made; a new one starts.
 func (m *model) crash(i int) {
 	w := m.pools[i]
+	for _, c := range m.held() {
+		if c.pool == i {
+			m.leave(c)
+		}
+	}
 	w.c.setCut(true)
 	w.stop()
-	m.forget(i)
-	m.sweep()
-	m.onWire = slices.DeleteFunc(m.onWire, func(c *wireCall) bool {
-		if c.pool == i {
-			m.haunt(c)
-		}
-		return c.pool == i
-	})
 	m.pools[i] = m.start()
-	m.pools[i].cut = false
+}
+
+// setCut cuts a worker off from Redis, or heals that.
+func (m *model) setCut(i int, cut bool) {
+	w := m.pools[i]
+	w.cut, w.broken = cut, time.Now()
+	w.c.setCut(cut)
 }
 
 // setDown takes Redis away, or brings it back, maybe without its data.
@@ -292,15 +296,59 @@ func (m *model) setDown(down bool) {
 	for _, w := range m.pools {
 		w.broken = time.Now()
 	}
-	if down {
-		m.forget(-1)
-	}
 }
 
 // flush loses all data.
 func (m *model) flush() {
 	m.w.mini.FlushAll()
 	clear(m.paused) // they are learnt again from the upstream
+}
+
+// takeover has another server answer that lacks what the last one knew.
+func (m *model) takeover() {
+	if !m.named {
+		return
+	}
+	m.setDown(true)
+	m.w.takeover()
+	m.setDown(false)
+	clear(m.paused)
+}
+
+// split cuts some workers off that hold permits, has Redis lose its data and the
+// others go on, until long after all permits from before are over.
+func (m *model) split() {
+	seconds := func(name string, most int) time.Duration {
+		return time.Duration(rapid.IntRange(0, 1000*most).Draw(m.t, name)) * time.Millisecond
+	}
+	m.hungry(time.Second)
+	pause(m.t, seconds("since a renewal", 5))
+	apart := rapid.IntRange(1, 1<<len(m.pools)-2).Draw(m.t, "apart")
+	for i := range m.pools {
+		if apart&(1<<i) != 0 {
+			m.setCut(i, true)
+		}
+	}
+	pause(m.t, seconds("cut before", 14))
+	if rapid.Bool().Draw(m.t, "takeover") {
+		m.takeover()
+	} else {
+		m.flush()
+	}
+	m.hungry(seconds("back after", 16))
+	m.setCut(rapid.IntRange(0, len(m.pools)-1).Draw(m.t, "back"), false)
+	m.hungry(keys.DefaultLease + time.Second)
+}
+
+// hungry has all that reach Redis take every permit that they get, for d.
+func (m *model) hungry(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); pause(m.t, 900*time.Millisecond) {
+		for i, w := range m.pools {
+			if !w.cut {
+				m.acquire(i, 1000)
+			}
+		}
+	}
 }
 
 // pauseKey asks the fleet to pause a key.
@@ -326,6 +374,7 @@ func (m *model) step() {
 	what := rapid.SampledFrom([]string{
 		"acquire", "acquire", "acquire", "acquire", "acquire", "acquire", "release", "refund", "abandon",
 		"wait", "wait", "wait long", "wait long", "crash", "cut", "heal", "down", "up", "up", "flush", "flush", "pause",
+		"takeover", "split",
 	}).Draw(m.t, "what")
 	switch {
 	case what == "acquire":
@@ -344,13 +393,15 @@ func (m *model) step() {
 	case what == "crash":
 		m.crash(i)
 	case what == "cut" || what == "heal":
-		m.pools[i].cut, m.pools[i].broken = what == "cut", time.Now()
-		m.pools[i].c.setCut(what == "cut")
-		m.forget(i)
+		m.setCut(i, what == "cut")
 	case what == "down" || what == "up":
 		m.setDown(what == "down")
 	case what == "flush":
 		m.flush()
+	case what == "takeover":
+		m.takeover()
+	case what == "split":
+		m.split()
 	case what == "pause":
 		m.pauseKey(i, rapid.SampledFrom([]string{"a", "b"}).Draw(m.t, "key"), time.Duration(rapid.IntRange(1, 4).Draw(m.t, "s"))*time.Second)
 	}

@@ -75,7 +75,7 @@ func (l *rateLedger) run(t *testing.T, w *world, cfg keys.Config, d time.Duratio
 	for range 2 {
 		p := w.pool(cfg)
 		mustWait(t, p, 1, keys.WaitGuard)
-		wg.Go(func() { l.greedy(t, p, time.Now().Add(keys.DefaultRenew+d)) })
+		wg.Go(func() { l.greedy(t, p, time.Now().Add(keys.DefaultLease+d)) })
 	}
 	wg.Wait()
 }
@@ -287,7 +287,7 @@ func TestLateRefund(t *testing.T) {
 		cfg := bubbleConfig(keys.Limits{}, key("a", keys.Limits{Concurrency: 4, NumberRate: 500}))
 		cfg.MaxBatch = 1000
 		p := w.pool(cfg)
-		pause(t, 2*keys.DefaultRenew)
+		pause(t, keys.DefaultLease) // the guard
 		early := await(t, p, 300)
 		require.Equal(t, 300, early.N)
 		pause(t, 2*time.Second)

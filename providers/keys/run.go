@@ -67,8 +67,8 @@ func (p *Pool) tick(ctx context.Context, renewAt time.Time) time.Time {
 	return renewAt
 }
 
-// interval is the time between renewals: within the guard by a fifth, so that one
-// renewal may fail and be repeated before others go on; and spread.
+// interval is the time between renewals: within Renew by a fifth, so that one may
+// fail and be repeated; and spread.
 func (p *Pool) interval() time.Duration {
 	return time.Duration((0.7 + 0.1*p.cfg.Rand()) * float64(p.cfg.Renew))
 }
@@ -76,18 +76,21 @@ func (p *Pool) interval() time.Duration {
 // renew extends all leases of this pool in one trip, and announces its limits;
 // with the wire held.
 func (p *Pool) renew(ctx context.Context) error {
-	sent := time.Now()
+	sent, away := time.Now(), p.health.awaySince()
 	leases, args := p.renewArgs(sent)
 	v, err := p.send(ctx, call{p.scripts.renew, args})
 	if err != nil {
 		return err
 	}
 	r := newReply(v)
-	_, epoch := r.number(), r.text()
+	_, epoch, hides := r.number(), r.text(), r.number() == 1
 	if r.err != nil {
 		return p.health.failed(time.Now(), r.err)
 	}
 	p.epoch = epoch
+	if hides && !away.IsZero() && sent.Sub(away) > p.cfg.Renew {
+		p.health.guard(away.Add(p.cfg.Lease))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range leases {

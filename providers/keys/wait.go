@@ -20,7 +20,8 @@ const (
 	WaitPaused Reason = "paused"
 	// WaitQuarantined: the key does not work; a probe is let through now and then.
 	WaitQuarantined Reason = "quarantined"
-	// WaitGuard: Redis may have lost leases; their holders get time to renew.
+	// WaitGuard: Redis may have lost leases; nothing is granted until their holders
+	// have put them back or cannot trust them any more.
 	WaitGuard Reason = "guard"
 	// WaitRedisAway: without Redis no limit can be kept, so no call is made.
 	WaitRedisAway Reason = "redis_away"

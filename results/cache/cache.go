@@ -65,11 +65,12 @@ type Key struct {
 	class class
 }
 
-// Key makes the key of a number. It allocates nothing; safe in parallel.
-func (c *Cache) Key(s *Scope, e164 string) Key {
+// Key makes the key of a number; question says what was asked of it, where the
+// same options may ask different things. It allocates nothing; safe in parallel.
+func (c *Cache) Key(s *Scope, question, e164 string) Key {
 	var stack [256]byte
 	b := append(stack[:0], c.hashKey[:]...)
-	for _, part := range [3]string{s.ShareGroup, s.Route, s.Partition} {
+	for _, part := range [4]string{s.ShareGroup, s.Route, s.Partition, question} {
 		b = append(b, part...)
 		b = append(b, 0)
 	}

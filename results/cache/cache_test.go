@@ -46,13 +46,13 @@ func TestCache(t *testing.T) {
 			b.Status, b.Lookup = results.StatusNotFound, nil
 			stale := answer(time.Now().Add(-2 * time.Hour))
 			require.NoError(t, c.Put(t.Context(), []cache.Entry{
-				{Key: c.Key(day, "+1"), Answer: a},
-				{Key: c.Key(hour, "+2"), Answer: b},
-				{Key: c.Key(hour, "+3"), Answer: stale},
-				{Key: c.Key(day, "+4"), Answer: stale},
+				{Key: c.Key(day, "", "+1"), Answer: a},
+				{Key: c.Key(hour, "", "+2"), Answer: b},
+				{Key: c.Key(hour, "", "+3"), Answer: stale},
+				{Key: c.Key(day, "", "+4"), Answer: stale},
 			}))
 			got, err := c.Get(t.Context(), []cache.Key{
-				c.Key(hour, "+1"), c.Key(hour, "+2"), c.Key(day, "+1"), c.Key(hour, "+3"), c.Key(day, "+4"), c.Key(day, "+1"),
+				c.Key(hour, "", "+1"), c.Key(hour, "", "+2"), c.Key(day, "", "+1"), c.Key(hour, "", "+3"), c.Key(day, "", "+4"), c.Key(day, "", "+1"),
 			})
 			require.NoError(t, err)
 			require.Equal(t, []*cache.Answer{nil, &b, &a, nil, &stale, &a}, got)
@@ -62,8 +62,8 @@ func TestCache(t *testing.T) {
 			require.NoError(t, c.Put(t.Context(), nil))
 
 			// The newest answer wins.
-			require.NoError(t, c.Put(t.Context(), []cache.Entry{{Key: c.Key(day, "+4"), Answer: a}}))
-			got, err = c.Get(t.Context(), []cache.Key{c.Key(day, "+4")})
+			require.NoError(t, c.Put(t.Context(), []cache.Entry{{Key: c.Key(day, "", "+4"), Answer: a}}))
+			got, err = c.Get(t.Context(), []cache.Key{c.Key(day, "", "+4")})
 			require.NoError(t, err)
 			require.Equal(t, []*cache.Answer{&a}, got)
 
@@ -74,7 +74,7 @@ func TestCache(t *testing.T) {
 					require.NotContains(t, field, "+", "never the number")
 				}
 			}
-			got, err = c.Get(t.Context(), []cache.Key{c.Key(day, "+4")})
+			got, err = c.Get(t.Context(), []cache.Key{c.Key(day, "", "+4")})
 			require.NoError(t, err)
 			require.Equal(t, []*cache.Answer{nil}, got)
 		})
@@ -91,8 +91,8 @@ func TestKey(t *testing.T) {
 		require.Empty(t, keys[k], name)
 		keys[k] = name
 	}
-	add("base", c.Key(&base, "+1"))
-	add("number", c.Key(&base, "+11"))
+	add("base", c.Key(&base, "", "+1"))
+	add("number", c.Key(&base, "", "+11"))
 	for _, s := range []cache.Scope{
 		{ShareGroup: "ab", Route: "", Partition: "c", TTL: time.Hour},
 		{ShareGroup: "a", Route: "bc", Partition: "", TTL: time.Hour},
@@ -100,16 +100,16 @@ func TestKey(t *testing.T) {
 		{ShareGroup: "x", Route: "b", Partition: "c", TTL: time.Hour},
 		{ShareGroup: "a", Route: "b", Partition: "c", TTL: 2 * time.Hour},
 	} {
-		add(fmt.Sprint(s), c.Key(&s, "+1"))
+		add(fmt.Sprint(s), c.Key(&s, "", "+1"))
 	}
-	add("hash key", cache.New(nil, cache.Config{HashKey: [32]byte{2}}).Key(&base, "+1"))
+	add("hash key", cache.New(nil, cache.Config{HashKey: [32]byte{2}}).Key(&base, "", "+1"))
 	base.TTL += 300 * time.Millisecond
-	require.Equal(t, "base", keys[c.Key(&base, "+1")], "a TTL is cut to whole seconds")
+	require.Equal(t, "base", keys[c.Key(&base, "", "+1")], "a TTL is cut to whole seconds")
 }
 
 func TestKeyAllocatesNothing(t *testing.T) {
 	c := cache.New(nil, cache.Config{HashKey: [32]byte{1}})
-	require.Zero(t, testing.AllocsPerRun(100, func() { c.Key(scope(time.Hour), "+8613972565391") }))
+	require.Zero(t, testing.AllocsPerRun(100, func() { c.Key(scope(time.Hour), "", "+8613972565391") }))
 }
 
 // TestAging: answers are found for their TTL, and gone from Redis after two of them.
@@ -127,7 +127,7 @@ func TestAging(t *testing.T) {
 	}
 	c := pass(0)
 	hour := scope(time.Hour)
-	keys := []cache.Key{c.Key(hour, "+1"), c.Key(hour, "+2")}
+	keys := []cache.Key{c.Key(hour, "", "+1"), c.Key(hour, "", "+2")}
 	put := func(c *cache.Cache, k cache.Key) {
 		require.NoError(t, c.Put(t.Context(), []cache.Entry{{Key: k, Answer: answer(time.Now())}}))
 	}
@@ -167,7 +167,7 @@ func TestFlushed(t *testing.T) {
 	rdb := redis.NewClient(opt)
 	t.Cleanup(func() { _ = rdb.Close() })
 	c := cache.New(rdb, cache.Config{})
-	k := c.Key(scope(time.Hour), "+1")
+	k := c.Key(scope(time.Hour), "", "+1")
 	for range 2 {
 		got, err := c.Get(t.Context(), []cache.Key{k})
 		require.NoError(t, err)
@@ -178,7 +178,7 @@ func TestFlushed(t *testing.T) {
 	r.Stop()
 	_, err = c.Get(t.Context(), []cache.Key{k})
 	require.ErrorContains(t, err, "answer cache")
-	require.Error(t, c.Put(t.Context(), []cache.Entry{{Key: c.Key(scope(time.Minute), "+1")}}))
+	require.Error(t, c.Put(t.Context(), []cache.Entry{{Key: c.Key(scope(time.Minute), "", "+1")}}))
 }
 
 // TestParallel: many at once, for the race detector.
@@ -189,7 +189,7 @@ func TestParallel(t *testing.T) {
 	for n := range 8 {
 		wg.Go(func() {
 			for i := range 20 {
-				k := c.Key(scope(time.Duration(1+i%3)*time.Hour), strconv.Itoa(n))
+				k := c.Key(scope(time.Duration(1+i%3)*time.Hour), "", strconv.Itoa(n))
 				if err := c.Put(t.Context(), []cache.Entry{{Key: k, Answer: answer(time.Now())}}); err != nil {
 					t.Error(err)
 				}
@@ -225,7 +225,7 @@ func TestMemory(t *testing.T) {
 	entries := make([]cache.Entry, 1000)
 	for i := 0; i < n; i += len(entries) {
 		for k := range entries {
-			entries[k] = cache.Entry{Key: c.Key(scope(time.Hour), strconv.Itoa(i+k)), Answer: answer(time.Now())}
+			entries[k] = cache.Entry{Key: c.Key(scope(time.Hour), "", strconv.Itoa(i+k)), Answer: answer(time.Now())}
 		}
 		require.NoError(t, c.Put(t.Context(), entries))
 	}
@@ -239,7 +239,7 @@ func BenchmarkKey(b *testing.B) {
 	s := scope(time.Hour)
 	b.ReportAllocs()
 	for b.Loop() {
-		c.Key(s, "+8613972565391")
+		c.Key(s, "", "+8613972565391")
 	}
 }
 
@@ -254,7 +254,7 @@ func BenchmarkCache(b *testing.B) {
 			b.ReportAllocs()
 			for round := 0; b.Loop(); round++ {
 				for i := range n {
-					keys[i] = c.Key(s, strconv.Itoa(round%100*n+i))
+					keys[i] = c.Key(s, "", strconv.Itoa(round%100*n+i))
 					entries[i] = cache.Entry{Key: keys[i], Answer: answer(at)}
 				}
 				if verb == "put" {

@@ -455,7 +455,7 @@ func TestSettleWithCache(t *testing.T) {
 		answers := cache.New(rdb, cache.Config{Prefix: "lookup"})
 		j := journal.New(rdb, "lookup", answers)
 		slot := claim(t, j, request("a", 1))[0].Slot
-		key := answers.Key(&cache.Scope{Route: "r", TTL: time.Hour}, "+8613972565391")
+		key := answers.Key(&cache.Scope{Route: "r", TTL: time.Hour}, "", "+8613972565391")
 		a := cache.Answer{Status: results.StatusNotFound, Provider: "qxt", AnsweredAt: time.Now().Truncate(time.Millisecond)}
 		entries := []journal.Entry{{Slot: slot, Settled: []results.Settled{settled(0)}}}
 		states, err := j.Settle(t.Context(), entries, []cache.Entry{{Key: key, Answer: a}})
@@ -546,7 +546,7 @@ func TestCluster(t *testing.T) {
 	var keys []cache.Key
 	for i := range 200 {
 		reqs = append(reqs, request(fmt.Sprint(i), 1))
-		keys = append(keys, answers.Key(&cache.Scope{Route: "r", TTL: time.Hour}, fmt.Sprint("+86139725", i)))
+		keys = append(keys, answers.Key(&cache.Scope{Route: "r", TTL: time.Hour}, "", fmt.Sprint("+86139725", i)))
 		stored = append(stored, cache.Entry{Key: keys[i], Answer: cache.Answer{Status: results.StatusOK, AnsweredAt: time.Now()}})
 	}
 	late := claim(t, j, reqs...)

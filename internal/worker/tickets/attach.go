@@ -1,6 +1,9 @@
 package tickets
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Ask is an item that is about to be packed.
 type Ask struct {
@@ -12,6 +15,9 @@ type Ask struct {
 	Reclaimed bool
 	// Fresh (max_age 0) says that an answer to somebody else's question will not do.
 	Fresh bool
+	// Stored is when the item's job was stored: no ticket from before that can be
+	// its own. The zero time is not known.
+	Stored time.Time
 }
 
 // Attachment is the ticket that an item is to wait for; without Ticket there is

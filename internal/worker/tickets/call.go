@@ -65,9 +65,7 @@ func (d *Desk) submit(ctx context.Context, q providers.Query) providers.Reply {
 		return providers.Reply{Failure: fail}
 	}
 	id := ulid.MustNew(ulid.Timestamp(r.CreatedAt), rand.Reader).String()
-	d.reserved.Add(int64(len(r.Numbers)))
 	t, err := d.open(ctx, id, r)
-	d.reserved.Add(-int64(len(r.Numbers)))
 	if err != nil {
 		// A write without an answer may be stored after all.
 		d.discard(id)

@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -91,6 +90,9 @@ type Config struct {
 	// Permits grants each Fetch, Timeout bounds it.
 	Permits Permits
 	Timeout time.Duration
+	// Sure is asked between storing a ticket and handing it in: false means that the
+	// worker may have stood still, and others may have its jobs. nil is always sure.
+	Sure func() bool
 	Log     zerolog.Logger
 	Now     func() time.Time
 	// Rand is uniform in [0, 1).
@@ -107,8 +109,7 @@ type Desk struct {
 
 	keep, adopt, tick time.Duration // the constants above; tests shorten them
 
-	reserved atomic.Int64 // numbers of tickets that are being stored
-	count    counters
+	count counters
 
 	roused   chan struct{} // 1: upkeep has something to do
 	posted   chan struct{} // 1: the outbox has something
@@ -123,6 +124,9 @@ type Desk struct {
 	outbox   []letter
 	discards map[string]bool // tickets to remove, never handed in; true while that is on its way
 	sweeping map[string]bool // keys that are being asked with
+	reserved int             // numbers that room was taken for, without a ticket yet
+	// unstorable is until when no ticket is to be stored, after one could not be.
+	unstorable time.Time
 }
 
 // New makes the Desk; Run starts it. The error says what is missing in cfg.
@@ -141,6 +145,9 @@ func New(cfg Config) (*Desk, error) {
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64
+	}
+	if cfg.Sure == nil {
+		cfg.Sure = func() bool { return true }
 	}
 	bucket, pace := cfg.Names.TicketsBucket(), cfg.Impl.Pace()
 	return &Desk{
@@ -180,7 +187,7 @@ func (d *Desk) Run(ctx context.Context) error {
 func (d *Desk) Outstanding() (now, limit int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.index.outstanding + int(d.reserved.Load()), d.pace.Outstanding
+	return d.index.outstanding + d.reserved, d.pace.Outstanding
 }
 
 // rouse wakes the owner of a channel of capacity 1.

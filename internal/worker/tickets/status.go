@@ -53,7 +53,7 @@ func (d *Desk) Status() Status {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.Outstanding = d.index.outstanding + int(d.reserved.Load())
+	s.Outstanding = d.index.outstanding + d.reserved
 	s.Ready, s.Watching = d.view.complete, d.view.watching
 	for _, waiting := range d.waits {
 		s.Waiting += len(waiting)

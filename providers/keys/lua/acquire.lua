@@ -8,8 +8,9 @@
 local id, pool = ARGV[2], ARGV[3]
 local lease = tonumber(ARGV[4])
 local max, held, batch = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
--- After lost data nothing is granted for as long as a holder that cannot renew, and
--- does not know of the loss, may go on with its call.
+-- Whatever was granted before this epoch may be forgotten, and its holder may be cut
+-- off and not know: it goes on with its call for almost a lease since its last
+-- renewal. Until none can, nothing is granted.
 local guard = lease
 
 -- How late a caller may come without losing its turn: his timer and the network

@@ -56,8 +56,8 @@ local function resume(state, why)
 end
 
 -- A clock that goes back, or jumps over a whole lease while leases stand, makes
--- their ends meaningless. It is treated as lost data: wait until all holders
--- have renewed.
+-- their ends meaningless. It is treated as lost data: holders put back what they
+-- hold, and nothing is granted until the leases of all others are over.
 local function clock_broke(lease)
   local last = redis.call('HGET', KEYS[4], 'ck')
   if not last then return false end
@@ -65,22 +65,23 @@ local function clock_broke(lease)
   return now < last - 1000 or (now > last + lease and redis.call('ZCARD', KEYS[3]) > 0)
 end
 
--- epoch returns id and begin (ms) of the current epoch. When it is new, no lease
--- may end later than a lease from now.
+-- epoch returns id and begin (ms) of the current epoch, and whether the server hides
+-- who it is (see lookupq_epoch). When it is new, no lease may end later than a lease
+-- from now.
 local function epoch(fresh, lease)
-  local id, created, new = lookupq_epoch(KEYS[1], now, fresh)
+  local id, created, new, hides = lookupq_epoch(KEYS[1], now, fresh)
   if not new and clock_broke(lease) then
     redis.call('DEL', KEYS[1])
     id, created, new = lookupq_epoch(KEYS[1], now, fresh)
   end
-  if not new then return id, created end
+  if not new then return id, created, hides end
   redis.call('HSET', KEYS[4], 'ck', int(now))
   for i = 3, #KEYS, 2 do
     for _, m in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '(' .. int(now + lease), '+inf')) do
       redis.call('ZADD', KEYS[i], int(now + lease), m)
     end
   end
-  return id, created
+  return id, created, hides
 end
 
 -- parse_log reads nl: list of {us, n}, and its sum, without what is older than

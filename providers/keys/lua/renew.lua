@@ -4,9 +4,9 @@
 -- concurrency, rate and number rate (0 is no limit); then for each lease its
 -- entity, id, ms it is to last, and whether it may be extended (1) or is only
 -- put back when missing (0: the holder gave up waiting, the upstream may not have).
--- Returns {leases put back, epoch}.
+-- Returns {leases put back, epoch, does the server hide who it is (1)}.
 local lease, hold_ms, count = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local epoch_id = epoch(ARGV[1], lease)
+local epoch_id, _, hides = epoch(ARGV[1], lease)
 
 -- announce writes a limit unless a lower one stands.
 local function announce(state, field, mine)
@@ -41,4 +41,4 @@ for _ = 1, count do
   a = a + 4
 end
 redis.call('HSET', KEYS[4], 'ck', int(now))
-return { back, epoch_id }
+return { back, epoch_id, hides and 1 or 0 }
