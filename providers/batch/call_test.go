@@ -223,7 +223,7 @@ func TestLoopNothingWasSent(t *testing.T) {
 			}
 		}).begin()
 		defer b.end()
-		b.loop.Add(items(1, 5, nil))
+		b.loop.Add(items(1, 5, func(it *Item[int]) { it.Last = true }))
 		pass(5 * time.Minute)
 		require.Zero(t, b.permits.seen().abandoned)
 		require.Equal(t, 5, b.count(Answer))
