@@ -88,7 +88,10 @@ type Failure struct {
 	// upstream's document asks for fewer than the worker's own rules; 0 does not.
 	Tries int
 	// Innocent says that the number failed only because another of its call did: it
-	// is asked again at once, and no attempt is used up.
+	// is asked again at once, and no attempt is used up. As Reply.Failure, with
+	// KindRetryable, it says that the call did its part and the answers take further
+	// calls: that must end by itself. With RetryAfter nothing was sent, and the
+	// partition waits that long; its key does not.
 	Innocent bool
 }
 

@@ -144,6 +144,9 @@ type Reply struct {
 	// With a Failure beside it, it is unknown whether the upstream took the batch;
 	// all numbers wait for the ticket then.
 	Ticket string
+	// SlowDown is how long the key should rest before its next call because little is
+	// left of its limit; it is cut to a few seconds, and nobody is at fault.
+	SlowDown time.Duration
 	// Extra and Duplicates count the reply's entries for numbers that were not
 	// asked, or answered before. They are dropped; the counts go to metrics.
 	Extra, Duplicates int

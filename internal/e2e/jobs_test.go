@@ -48,18 +48,6 @@ func TestItemsAreAnsweredSingly(t *testing.T) {
 	require.Equal(t, results.CodeUnsupportedNumber, got["one.5"].Error.Code)
 }
 
-func TestRouteFailsOver(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, "qxt: {item_errors: [{share: 1, code: -4, sticky: true}]}", "")
-	h.send("both", `{"id":"a","items":[{"number":"13712345678"},{"number":"+1 415 555 2671"}]}`)
-	h.send("strict", `{"id":"b","items":[{"number":"13712345678"}]}`)
-	got := h.results(3)
-	require.Equal(t, results.StatusNotFound, got["a.0"].Status, "not found is final unless the route says otherwise")
-	require.Equal(t, "offline", got["a.1"].Provider, "outside the first provider's scope")
-	require.Equal(t, results.SourceOffline, got["a.1"].Source)
-	require.Equal(t, "offline", got["b.0"].Provider)
-}
-
 func TestDeadJobs(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +43,9 @@ const (
 	unserved = 3 * time.Second
 )
 
+// parallel is how many of the parallel tests run at once, at least.
+const parallel = 6
+
 func TestMain(m *testing.M) {
 	if config := os.Getenv(envConfig); config != "" {
 		if err := workerProcess(config); err != nil {
@@ -47,6 +53,13 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// The parallel tests wait, for timers of workers and upstreams, far more than they
+	// compute: as many at once as there are processors would take minutes.
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(max(parallel, runtime.GOMAXPROCS(0)))); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }

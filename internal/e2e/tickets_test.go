@@ -188,7 +188,9 @@ func TestReceiptsReachTheOtherWorker(t *testing.T) {
 	require.Equal(t, int64(2*ticketItems), d.Accepted)
 	require.Zero(t, d.Queries)
 	t.Logf("at most %d numbers out", most.Load())
-	require.LessOrEqual(t, most.Load(), int64(outstanding))
+	// A receipt that is taken just now may make room before the upstream knows.
+	const underWay = 32
+	require.LessOrEqual(t, most.Load(), int64(outstanding+underWay))
 	require.Greater(t, most.Load(), int64(outstanding/2), "they are made use of")
 }
 

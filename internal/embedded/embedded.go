@@ -97,5 +97,5 @@ func lockPath(path string) (*dirLock, error) {
 // release gives the lock back. The file stays: removing it would let two
 // processes lock two different files of one name.
 func (l *dirLock) release() error {
-	return l.file.Close()
+	return errors.Join(unlock(l.file), l.file.Close())
 }

@@ -248,10 +248,17 @@ func (w *Worker) buildProvider(name, set string, pc Provider, impl providers.Pro
 	for _, k := range pc.Keys {
 		prov.prices[k.Name] = k.Price
 	}
+	var afford func(context.Context, string, []waiter) batch.Purchase
+	if !prov.offline {
+		afford = func(ctx context.Context, key string, payers []waiter) batch.Purchase {
+			return w.pipeline.budgets.afford(ctx, prov, key, payers)
+		}
+	}
 	prov.loop = batch.NewLoop(batch.Config[waiter]{
 		Name: name, Provider: packed, Permits: permits, MaxBatch: pc.Batch, Timeout: pc.Timeout,
 		Linger: w.linger(name), Retry: batch.RetryConfig(w.cfg.Retry), Log: w.log,
-		Live:     live,
+		Live:   live,
+		Afford: afford, SamePurse: sameWallet,
 		Answered: func(as []batch.Answered[waiter]) { w.pipeline.answered(prov, as) },
 		Called:   func(c batch.Call) { w.called(prov, c) },
 		Parked:   parked, ShareGroups: prov.desk != nil,

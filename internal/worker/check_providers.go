@@ -104,7 +104,8 @@ func (k keyCheck) failed(f *providers.Failure) Finding {
 	case providers.KindGarbled, providers.KindOversize, providers.KindMisconfigured:
 		return k.found(LevelFault, "reachable, but does not answer as documented: "+text, "correct base_url")
 	case providers.KindInternal, providers.KindTooMany, providers.KindRefused, providers.KindMissing,
-		providers.KindRetryable, providers.KindRejected, providers.KindUnsupported, providers.KindUndocumented:
+		providers.KindRetryable, providers.KindRejected, providers.KindUnsupported, providers.KindUndocumented,
+		providers.KindUnaffordable:
 	}
 	return k.found(LevelFault, "reachable, but the check failed: "+text, "check again; if it stays, look the code up in the provider's document")
 }

@@ -35,6 +35,7 @@ func (p *pipeline) classify(prov *provider, as []batch.Answered[waiter]) (outs [
 	w := writer{outs: make([]settled, 0, len(as))}
 	for i := range as {
 		a := &as[i]
+		a.Waiter.moved(-1)
 		if a.Verdict == batch.Dropped {
 			continue
 		}
@@ -201,6 +202,8 @@ func codeOf(k providers.Kind) (results.Code, string) {
 	case providers.KindThrottled, providers.KindUnavailable, providers.KindMisconfigured,
 		providers.KindRetryable, providers.KindUndocumented:
 		return results.CodeProviderUnavailable, "the provider could not answer"
+	case providers.KindUnaffordable:
+		return results.CodeBudgetExhausted, "not asked"
 	case providers.KindInternal:
 	}
 	return results.CodeInternal, "the worker made a request that the provider calls malformed"

@@ -84,6 +84,7 @@ type Tenant struct {
 	Weight      int
 	MaxPriority names.Priority
 	ShareGroup  string // tenants of one group share answers; defaults to the tenant's name
+	Budget      Budget
 }
 
 // Route is a named way to answer: its providers in order.

@@ -32,6 +32,7 @@ func (c *Config) check(r *reader, types ProviderTypes) {
 		r.wrong("http", "needs public_listen and public_url together, or neither: one is where we listen, the other how providers get there")
 	}
 	c.checkRoutes(r, built)
+	c.checkBudgets(r, built)
 	c.warnOfSharedSecrets(r)
 }
 

@@ -91,6 +91,7 @@ func (c *Config) readTenants(r *reader, n *yaml.Node, path string) {
 			"weight":       {scalar: integer(&t.Weight, 1, 1000)},
 			"max_priority": {scalar: parsed(&t.MaxPriority, names.ParsePriority)},
 			"share_group":  {scalar: token(&t.ShareGroup)},
+			"budget":       {node: func(n *yaml.Node, path string) { t.Budget = readBudget(r, n, path) }},
 		})
 		c.Tenants[name] = t
 	})

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,8 @@ type route struct {
 	failoverNotFound bool
 	queued           [names.Priorities]atomic.Int64 // items between claim and packer
 	settled          atomic.Int64                   // items with a stored result
+	// atFirst are the items with the first of several providers.
+	atFirst atomic.Int64
 }
 
 // roundsAhead is how many rounds of this worker's permits wait in the packers:
@@ -63,26 +66,47 @@ func (d demand) Room(name string, prio names.Priority) int {
 	if rt == nil {
 		return 0
 	}
-	usable, failedOver := false, 0
-	for i, at := range rt.steps {
-		for _, prov := range at.all {
-			ok, _ := prov.loop.Usable()
-			usable = usable || ok
-			if i > 0 {
-				failedOver += prov.loop.Waiting(prio)
-			}
+	at := rt.decides()
+	if at < 0 {
+		return 0
+	}
+	waiting := func(prov *provider) int { return prov.loop.Waiting(prio) }
+	room := rt.steps[at].free(waiting)
+	if at > 0 {
+		// What other routes have waiting for the first provider is no reason to leave
+		// jobs alone that a later one answers.
+		room -= int(rt.atFirst.Load())
+	}
+	for i, s := range rt.steps[1:] {
+		if i+1 != at {
+			room -= s.waiting(waiting)
 		}
 	}
-	room := rt.steps[0].free(func(prov *provider) int { return prov.loop.Waiting(prio) })
-	room -= failedOver
 	for q := prio; q <= names.High; q++ {
 		room -= int(rt.queued[q].Load())
 	}
-	first := rt.steps[0].sample()
-	if !usable || room < min(first.cfg.Batch, first.share()*first.cfg.Batch/4) {
+	first := rt.steps[at].sample()
+	if room < min(first.cfg.Batch, first.share()*first.cfg.Batch/4) {
 		return 0 // small change makes small pulls
 	}
 	return min(room, d.p.heldLimit(prio)-int(d.p.held.Load()))
+}
+
+// decides is the first provider of the route that can be asked now, -1 if none can.
+func (r *route) decides() int {
+	return slices.IndexFunc(r.steps, func(s *step) bool {
+		return slices.ContainsFunc(s.all, func(prov *provider) bool {
+			ok, _ := prov.loop.Usable()
+			return ok
+		})
+	})
+}
+
+// moved counts an item that its first provider got (1) or is done with (-1).
+func (w waiter) moved(n int64) {
+	if w.step == 0 && len(w.job.route.steps) > 1 {
+		w.job.route.atFirst.Add(n)
+	}
 }
 
 // heldLimit is claim.max_held, with some of it kept back for higher priorities.
@@ -106,8 +130,12 @@ func (d demand) Weight(tenant string) int {
 }
 
 // Paused implements jobs.Demand: a tenant whose keys have enough to do is not
-// pulled for while others' have not. Campaigns cannot be paused yet.
+// pulled for while others' have not, and a campaign that waits for money not at
+// all. Campaigns cannot be paused yet.
 func (d demand) Paused(l names.Lane) bool {
+	if d.p.budgets.paused(l.Tenant, l.Campaign) {
+		return true
+	}
 	rt := d.p.routes[l.Route]
 	if rt == nil || len(rt.steps[0].all) == 1 {
 		return false // Room says it all

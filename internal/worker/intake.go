@@ -28,6 +28,7 @@ func (p *pipeline) decode(h *jobs.Held) *job {
 		route: p.routes[h.Lane.Route],
 	}
 	j.tenant, _ = p.cfg.Tenant(h.Lane.Tenant)
+	j.wallet = p.budgets.wallet(h.Lane.Tenant, h.Lane.Campaign)
 	j.priority = min(h.Lane.Priority, j.tenant.MaxPriority)
 	j.info = results.JobInfo{ID: j.id, Route: h.Lane.Route, Items: len(decoded.Items), Trace: h.Header}
 	j.fatal = p.causeOfDeath(j, err)

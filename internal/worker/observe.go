@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -95,8 +96,16 @@ func (w *Worker) status(ctx context.Context) *Status {
 		campaigns[[2]string{l.Lane.Tenant, l.Lane.Campaign}] += int64(l.Waiting)
 	}
 	for c, pending := range campaigns {
-		s.Campaigns = append(s.Campaigns, CampaignStatus{Tenant: c[0], Campaign: c[1], Pending: pending})
+		s.Campaigns = append(s.Campaigns, CampaignStatus{
+			Tenant: c[0], Campaign: c[1], Pending: pending, Budget: w.pipeline.budgets.status(c[0], c[1]),
+		})
 	}
+	for name := range w.cfg.Tenants {
+		if b := w.pipeline.budgets.status(name, ""); b != nil && name != anyTenant {
+			s.Tenants = append(s.Tenants, TenantStatus{Tenant: name, Budget: b})
+		}
+	}
+	slices.SortFunc(s.Tenants, func(a, b TenantStatus) int { return strings.Compare(a.Tenant, b.Tenant) })
 	slices.SortFunc(s.Campaigns, func(a, b CampaignStatus) int { return int(b.Pending - a.Pending) })
 	for _, p := range w.providers {
 		one := p.status(ctx)

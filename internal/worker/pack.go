@@ -179,6 +179,9 @@ func (p *pipeline) pack(ctx context.Context, ask []asking) {
 			items[i] = ask[start+i].packed()
 		}
 		if prov.desk == nil || p.attach(ctx, prov.desk, ask[start:end], items) {
+			for i := range items {
+				items[i].Waiter.moved(1)
+			}
 			prov.loop.Add(items)
 		}
 		start = end

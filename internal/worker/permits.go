@@ -71,6 +71,9 @@ func waitError(w *keys.WaitError) *batch.WaitError {
 	}
 	switch w.Reason {
 	case keys.WaitPaused:
+		if w.Cause == batch.SlowDown {
+			break // a moment's rest: nothing is wrong, and work goes on being pulled
+		}
 		out.Stop, out.Fault = true, &providers.Failure{Kind: kindOf(w.Cause, providers.KindThrottled), Message: "every key is paused"}
 	case keys.WaitQuarantined, keys.WaitNoKey:
 		out.Stop, out.Fault = true, &providers.Failure{Kind: kindOf(w.Cause, providers.KindUnauthorized), Message: "no key can be used"}

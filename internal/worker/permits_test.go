@@ -7,7 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/batch"
+	"github.com/lookupq/lookupq/providers/keys"
 )
 
 // scriptedPermits answers each Acquire with the next error.
@@ -40,4 +42,14 @@ func TestWaitsForPermitsAreTimed(t *testing.T) {
 		_, _ = p.Acquire(t.Context(), 1)
 	}
 	require.Equal(t, []wait{{"concurrency", time.Second}, {"quarantined", time.Second}}, waits)
+}
+
+// A key that rests for a moment is no reason to stop, nor to ask another provider.
+func TestARestingKeyIsNoFault(t *testing.T) {
+	t.Parallel()
+	w := waitError(&keys.WaitError{Reason: keys.WaitPaused, Cause: batch.SlowDown, After: time.Second})
+	require.Equal(t, &batch.WaitError{After: time.Second, Reason: "paused (slow_down)"}, w)
+	w = waitError(&keys.WaitError{Reason: keys.WaitPaused, Cause: "throttled", After: time.Second})
+	require.True(t, w.Stop)
+	require.Equal(t, providers.KindThrottled, w.Fault.Kind)
 }

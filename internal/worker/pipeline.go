@@ -49,6 +49,7 @@ type pipeline struct {
 	publisher   *results.Publisher
 	burier      *results.Burier
 	metrics     *Metrics
+	budgets     *budgets
 	now         func() time.Time
 	wake        func()                            // tells the claimer that there is room
 	heartbeats  func() (lapses uint64, sure bool) // of the claimer
@@ -144,6 +145,7 @@ func (p *pipeline) unqueue(fetched []*job) {
 // settling is slow.
 func (p *pipeline) answered(prov *provider, as []batch.Answered[waiter]) {
 	began := p.now()
+	p.budgets.late(prov, as)
 	outs, answers, next := p.classify(prov, as)
 	p.pack(p.work, next)
 	p.settle(outs, answers)

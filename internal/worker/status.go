@@ -18,6 +18,7 @@ type Status struct {
 	Lanes     []LaneStatus     `json:"lanes"`
 	Providers []ProviderStatus `json:"providers"`
 	Campaigns []CampaignStatus `json:"campaigns"`
+	Tenants   []TenantStatus   `json:"tenants,omitempty"`
 	Warnings  []string         `json:"warnings,omitempty"`
 }
 
@@ -124,6 +125,27 @@ type CampaignStatus struct {
 	State    string `json:"state"` // active, paused, cancelled, completed; "" without a record
 	Pending  int64  `json:"pending"`
 	Numbers  int64  `json:"numbers,omitempty"`
+	// Budget is the campaign's own, nil if it has none.
+	Budget *BudgetStatus `json:"budget,omitempty"`
+}
+
+// TenantStatus is one tenant of the configuration that has a budget.
+type TenantStatus struct {
+	Tenant string        `json:"tenant"`
+	Budget *BudgetStatus `json:"budget"`
+}
+
+// BudgetStatus is what may be spent and what is, over the whole fleet, with the money
+// that calls under way may cost.
+type BudgetStatus struct {
+	Amount   string `json:"amount"`
+	Spent    string `json:"spent"`
+	Currency string `json:"currency"`
+	// PerDay budgets start anew at midnight UTC.
+	PerDay    bool `json:"per_day,omitempty"`
+	Exhausted bool `json:"exhausted,omitempty"`
+	// Fault says why the campaign's budget cannot be kept to; nothing is paid then.
+	Fault string `json:"fault,omitempty"`
 }
 
 // Check is one condition of readiness.

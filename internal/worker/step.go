@@ -91,6 +91,15 @@ func (s *keySet) name(provider string) string {
 	return provider[:min(len(provider), most)] + "-" + hex.EncodeToString(sum[:6])
 }
 
+// waiting is what all packers have.
+func (s *step) waiting(one func(*provider) int) int {
+	n := 0
+	for _, prov := range s.all {
+		n += one(prov)
+	}
+	return n
+}
+
 // free is how many items the packers would have too few of, where their keys are
 // the least busy. waiting tells what a packer has.
 func (s *step) free(waiting func(*provider) int) int {

@@ -106,7 +106,7 @@ func New(ctx context.Context, opt Options) (*Worker, error) {
 	w.state.set("starting")
 	w.metrics = NewMetrics(w.cfg, opt.Version)
 	steps := []func(context.Context) error{
-		w.openNATS, w.openRedis, w.openStreams, w.buildPipeline, w.buildProviders, w.buildClaimer, w.openHTTP, w.openPublic,
+		w.openNATS, w.openRedis, w.openStreams, w.buildPipeline, w.openBudgets, w.buildProviders, w.buildClaimer, w.openHTTP, w.openPublic,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -183,6 +183,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	})
 	background.Go(func() { w.watchFleet(work) })
+	background.Go(func() { w.pipeline.budgets.run(work) })
 
 	w.state.set("running")
 	w.log.Info().Str("worker", w.opt.ID).Strs("routes", w.cfg.RouteNames()).Msg("running")

@@ -61,6 +61,9 @@ func (l *Loop[W]) callAndJudge(f *flight[W]) {
 		f.paid(&f.reply)
 	}
 	l.judgeKey(f)
+	if idle(&f.reply) {
+		f.grant.Refund(f.grant.N) // there was no call
+	}
 	if cause != nil {
 		f.grant.Abandon()
 	} else {
@@ -92,7 +95,7 @@ func (l *Loop[W]) call(f *flight[W]) error {
 	f.reply = l.callSafely(ctx, q)
 	failure := f.reply.Failure
 	switch {
-	case failure == nil || keyFault(failure):
+	case failure == nil || failure.Innocent || keyFault(failure):
 		return nil // it did reply
 	case failure.Kind == providers.KindUnavailable && failure.Code == "":
 		return nil // nothing was sent, however late that is said
@@ -131,12 +134,18 @@ const storeTimeout = 5 * time.Second
 func (l *Loop[W]) judgeKey(f *flight[W]) {
 	key := f.grant.Key.Name
 	failure := wholeFailure(&f.reply, len(f.batch.units))
-	if failure == nil {
+	if failure == nil || unfinished(&f.reply) && !idle(&f.reply) {
 		l.faults.clear(key)
 		l.cfg.Permits.Succeeded(key)
-		return
 	}
-	if d, err := l.punish(key, failure); err != nil {
+	var d time.Duration
+	var err error
+	if failure != nil && keyFault(failure) {
+		d, err = l.punish(key, failure)
+	} else if d = min(f.reply.SlowDown, longestSlowDown); d > 0 {
+		err = l.slowDown(key, d)
+	}
+	if err != nil {
 		f.stall = d
 		l.cfg.Log.Warn().Str("provider", l.cfg.Name).Str("key", key).Err(err).Dur("waits", d).
 			Msg("the key's pause could not be stored; this worker waits by itself")
@@ -160,10 +169,23 @@ func (l *Loop[W]) punish(key string, f *providers.Failure) (time.Duration, error
 	return 0, nil
 }
 
+// longestSlowDown bounds what a reply that found no fault may ask for.
+const longestSlowDown = 5 * time.Second
+
+// slowDown has a key rest for d over the whole fleet, without anybody being at fault.
+func (l *Loop[W]) slowDown(key string, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(l.callsCtx, storeTimeout)
+	defer cancel()
+	return l.cfg.Permits.Pause(ctx, key, d, SlowDown)
+}
+
 // tell reports a call after the core has judged it; the loop is done with f.
 func (l *Loop[W]) tell(f *flight[W]) {
 	b := f.batch
 	failure := wholeFailure(&f.reply, len(f.batch.numbers))
+	if unfinished(&f.reply) {
+		failure = nil
+	}
 	if b.opened > 0 {
 		l.cfg.Log.Warn().Str("provider", l.cfg.Name).Str("key", f.grant.Key.Name).
 			AnErr("failure", asError(failure)).Dur("pause", b.opened).Msg("the provider fails and is paused")

@@ -84,7 +84,11 @@ type partition[W any] struct {
 	oldestKnown bool
 	lastCut     uint64
 	health      health
-	probe       *packed[W] // on the wire while the circuit is open
+	// unfinished: the last reply was one of a call that only did its part. rest is
+	// until when there is nothing to send then.
+	unfinished bool
+	rest       tick
+	probe      *packed[W] // on the wire while the circuit is open
 }
 
 // packed is one batch: cut from one partition, for one call.

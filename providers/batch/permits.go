@@ -7,6 +7,10 @@ import (
 	"github.com/lookupq/lookupq/providers"
 )
 
+// SlowDown is the reason of a pause that a reply asked for which found no fault
+// (providers.Reply.SlowDown). It is short.
+const SlowDown = "slow_down"
+
 // Permits is what the loop needs of a pool of keys. All methods may do I/O and
 // are called in parallel, never from the loop's own goroutine.
 type Permits interface {

@@ -31,7 +31,10 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 	if !b.suspect && !b.probe {
 		c.budget.called()
 	}
+	p.unfinished = unfinished(r)
 	switch f := wholeFailure(r, len(b.units)); {
+	case p.unfinished:
+		c.callUnfinished(t, b, f)
 	case f == nil:
 		c.callAnswered(t, now, b, key, r)
 	case r.Ticket != "" && (r.Failure != nil || len(r.Outcomes) != len(b.units)):
@@ -104,10 +107,11 @@ func (c *core[W]) numberFailed(t tick, u *unit[W], key string, o *providers.Outc
 	f := failureOf(o)
 	rule := ruleOf(f.Kind)
 	bump(&u.burned)
+	bump(&u.own)
 	if rule.doubtful {
 		bump(&u.doubtful)
 	}
-	if rule.number == actNext || c.exhausted(u, f) {
+	if rule.number == actNext || c.exhausted(u, f, u.own) {
 		c.end(u, ending{verdict: NextProvider, outcome: o, failure: f, key: key})
 		return
 	}
@@ -121,13 +125,10 @@ func (c *core[W]) numberFailed(t tick, u *unit[W], key string, o *providers.Outc
 	}
 }
 
-// exhausted reports whether u may not be asked again after f.
-func (c *core[W]) exhausted(u *unit[W], f *providers.Failure) bool {
-	attempts := c.cfg.retry.Attempts
-	if f.Tries > 0 {
-		attempts = min(attempts, f.Tries)
-	}
-	return int(u.burned) >= attempts || u.doubtful >= maxDoubtful
+// exhausted reports whether u may not be asked again after f, which is one of
+// alike failures: the number's own, or its calls'.
+func (c *core[W]) exhausted(u *unit[W], f *providers.Failure, alike uint8) bool {
+	return int(u.burned) >= c.cfg.retry.Attempts || f.Tries > 0 && int(alike) >= f.Tries || u.doubtful >= maxDoubtful
 }
 
 // end reports u and forgets it.
@@ -154,6 +155,21 @@ func (c *core[W]) callFailed(t tick, b *packed[W], f *providers.Failure) {
 		c.blame(t, b, f)
 	case actRetry:
 		c.transient(t, b, f)
+	}
+}
+
+// callUnfinished has the numbers asked again at once, as if they had not been asked.
+// It is bounded by the provider, whose calls come nearer to the answers each time.
+func (c *core[W]) callUnfinished(t tick, b *packed[W], f *providers.Failure) {
+	b.part.rest = t + min(f.RetryAfter, longestPause)
+	if f.RetryAfter <= 0 {
+		b.part.health.success(t)
+	}
+	for _, u := range b.units {
+		if u.tries > 0 {
+			u.tries--
+		}
+		c.requeue(u)
 	}
 }
 
@@ -234,7 +250,7 @@ func (c *core[W]) transient(t tick, b *packed[W], f *providers.Failure) {
 			bump(&u.burned)
 		}
 		switch {
-		case c.exhausted(u, f):
+		case c.exhausted(u, f, u.burned):
 			c.end(u, ending{verdict: NextProvider, failure: f})
 		case open:
 			c.requeue(u)

@@ -84,7 +84,7 @@ func (c *core[W]) absorb(v, u *unit[W]) {
 		w.paid = paid
 		v.waiters = append(v.waiters, w)
 	}
-	v.tries, v.burned = max(v.tries, u.tries), max(v.burned, u.burned)
+	v.tries, v.burned, v.own = max(v.tries, u.tries), max(v.burned, u.burned), max(v.own, u.own)
 	v.doubtful, v.pauses = max(v.doubtful, u.doubtful), max(v.pauses, u.pauses)
 	if v.broke {
 		c.pull(v) // one of the newcomers may have money

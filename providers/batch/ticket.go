@@ -207,6 +207,10 @@ func (c *core[W]) late(now time.Time, id string, outcomes []Late) {
 
 // settleLate settles one unit by its late outcome.
 func (c *core[W]) settleLate(t tick, now time.Time, u *unit[W], o *Late) {
+	if c.excused(u, &o.Outcome) {
+		c.requeue(u)
+		return
+	}
 	if o.Outcome.Kind == providers.Failed {
 		c.accuse(now, o)
 		c.numberFailed(t, u, o.Key, &o.Outcome)
@@ -222,6 +226,19 @@ func (c *core[W]) settleLate(t tick, now time.Time, u *unit[W], o *Late) {
 		kept = &withoutRaw([]providers.Outcome{*kept})[0]
 	}
 	c.remember(t, at, u, kept)
+}
+
+// excused reports whether u is asked again at once and for free: its ticket was
+// never handed in. A number that this happens to in call after call is none of these.
+func (c *core[W]) excused(u *unit[W], o *providers.Outcome) bool {
+	if o.Kind != providers.Failed || !innocent(o) {
+		return false
+	}
+	calls := c.cfg.retry.Attempts
+	if o.Failure.Tries > 0 {
+		calls = min(calls, o.Failure.Tries)
+	}
+	return int(u.tries) < calls
 }
 
 // gatherFor is how long numbers that failed late wait for others of their kind.

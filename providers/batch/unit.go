@@ -68,8 +68,9 @@ type unit[W any] struct {
 	// broke units are parked for want of money.
 	broke bool
 	// tries counts calls, burned those that use up an attempt, doubtful those
-	// whose reply left open what happened, pauses the circuits it opened.
-	tries, burned, doubtful, pauses uint8
+	// whose reply left open what happened, pauses the circuits it opened, and own
+	// the failures that were the number's alone, not its call's.
+	tries, burned, doubtful, pauses, own uint8
 }
 
 func (u *unit[W]) unsent() bool { return u.state <= parked }

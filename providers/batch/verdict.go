@@ -108,6 +108,15 @@ func wholeFailure(r *providers.Reply, asked int) *providers.Failure {
 	return first
 }
 
+// unfinished reports whether a call only did its part: its numbers are asked again,
+// and nobody is at fault.
+func unfinished(r *providers.Reply) bool {
+	return r.Failure != nil && r.Failure.Innocent && r.Ticket == ""
+}
+
+// idle reports whether such a call had nothing to send.
+func idle(r *providers.Reply) bool { return unfinished(r) && r.Failure.RetryAfter > 0 }
+
 // failureOf is why o brought no answer; a provider that does not say is not trusted with more.
 func failureOf(o *providers.Outcome) *providers.Failure {
 	if o.Failure != nil {

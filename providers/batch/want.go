@@ -77,7 +77,7 @@ func (c *core[W]) readyAt(t tick, p *partition[W]) tick {
 	case p.fresh > 0:
 		at = min(at, c.oldest(p)+c.cfg.linger)
 	}
-	return at
+	return max(at, p.rest)
 }
 
 // oldest is since when the first fresh unit of p waits. After a cut it is looked
@@ -104,6 +104,7 @@ func (c *core[W]) oldest(p *partition[W]) tick {
 type rank struct {
 	prio   names.Priority // the best priority waiting, or the lowest where that is asked for
 	lowest bool
+	yields bool   // its last call was unfinished and the last of all: the others' turn
 	retry  bool   // it has a retry or suspects of any priority
 	served int64  // of the tenant that is furthest behind at prio
 	cut    uint64 // when it was last cut
@@ -113,6 +114,8 @@ func (r rank) before(o rank) bool {
 	switch {
 	case r.prio != o.prio:
 		return (r.prio > o.prio) != r.lowest
+	case r.yields != o.yields:
+		return o.yields
 	case r.retry != o.retry:
 		return r.retry
 	case r.served != o.served:
@@ -123,6 +126,7 @@ func (r rank) before(o rank) bool {
 
 func (c *core[W]) rankOf(p *partition[W], lowest bool) rank {
 	r := rank{prio: p.top(lowest), lowest: lowest, retry: p.retries > 0, cut: p.lastCut}
+	r.yields = p.unfinished && p.lastCut == c.cuts
 	if len(p.suspects) > 0 {
 		r.retry = true
 		if g := p.suspects[0]; !lowest {

@@ -20,6 +20,12 @@ func Area(province, city string) string {
 	return province + "-" + city
 }
 
+// SplitArea is Area for the two in one text, as 省-市, 省 or 市.
+func SplitArea(text string) string {
+	province, city, _ := strings.Cut(text, "-")
+	return Area(province, city)
+}
+
 // place is name without the first of the kinds that it ends in, unless less than
 // two characters would be left: 沙市 is a name.
 func place(name string, kinds ...string) string {

@@ -20,37 +20,25 @@ const (
 	Virtual       = "virtual"
 )
 
-// Operator is what an upstream's name of an operator says.
-type Operator struct {
-	providers.Carrier
-	// Virtual is an operator without a network of its own.
-	Virtual bool
-}
-
 // Carrier is the operator that an upstream calls name, for a number of country
 // (ISO 3166-1): its canonical id where there is one, and its name as given. A
 // word for "unknown" is the zero Carrier. Called for every number.
 func Carrier(country, name string) providers.Carrier {
-	return OperatorOf(country, name).Carrier
-}
-
-// OperatorOf is Carrier, and says whether the operator is a virtual one.
-func OperatorOf(country, name string) Operator {
 	if country == "CN" {
 		if id := commonCN(name); id != "" {
-			return Operator{Carrier: providers.Carrier{ID: id, Name: name}}
+			return providers.Carrier{ID: id, Name: name}
 		}
 	}
 	name = strings.TrimSpace(name)
 	word := fold(name)
 	if unknown(word) {
-		return Operator{}
+		return providers.Carrier{}
 	}
-	op := Operator{Carrier: providers.Carrier{Name: name}}
+	c := providers.Carrier{Name: name}
 	if country == "CN" {
-		op.ID, op.Virtual = operatorCN(word)
+		c.ID = operatorCN(word)
 	}
-	return op
+	return c
 }
 
 // commonCN knows the spellings that make up nearly all replies, without folding.
@@ -68,30 +56,33 @@ func commonCN(name string) string {
 	return ""
 }
 
-// operatorCN reads a folded name; the id is empty if the table has none.
-func operatorCN(word string) (id string, virtual bool) {
+// operatorCN is the id of a folded name; empty if the table has none. A virtual
+// operator runs on the network that its name says.
+func operatorCN(word string) string {
 	rest := word
 	for _, mark := range [...]string{"虚拟运营商", "虚拟商", "虚商", "虚拟", "转售", "mvno", "virtual"} {
 		rest = strings.ReplaceAll(rest, mark, "")
 	}
-	virtual = rest != word
+	virtual := rest != word
 	if virtual {
 		rest = strings.Trim(rest, "()（）[]/·:：")
 	}
 	switch rest {
-	case "移动", "cmcc", "chinamobile":
-		return ChinaMobile, virtual
-	case "联通", "cucc", "chinaunicom", "chinaunion":
-		return ChinaUnicom, virtual
+	case "移动", "移动通信", "cmcc", "chinamobile":
+		return ChinaMobile
+	case "联通", "联合网络通信", "cucc", "chinaunicom", "chinaunion":
+		return ChinaUnicom
 	case "电信", "ctcc", "chinatelecom":
-		return ChinaTelecom, virtual
-	case "广电", "cbn", "cbcc", "chinabroadnet", "chinabroadcastingnetwork":
-		return ChinaBroadnet, virtual
+		return ChinaTelecom
+	case "广电", "广电网络", "广播电视网络", "cbn", "cbcc", "chinabroadnet", "chinabroadcastingnetwork":
+		return ChinaBroadnet
+	case "阿里通信": // of no network of its own, and on more than one
+		return Virtual
 	}
 	if virtual {
-		return Virtual, true
+		return Virtual
 	}
-	return "", false
+	return ""
 }
 
 // unknown reports whether a folded word is an upstream's way of saying nothing.

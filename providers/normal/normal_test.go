@@ -12,18 +12,17 @@ import (
 func TestOperatorsOfChina(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		normal.ChinaMobile:   {"chinamobile", "移动", "中国移动", " 中国 移动 ", "CMCC", "China Mobile", "ChinaMobile", "china-mobile", "china_mobile"},
-		normal.ChinaUnicom:   {"联通", "中国联通", "CUCC", "china_union", "China Union", "CHINA UNICOM"},
+		normal.ChinaMobile:   {"chinamobile", "移动", "中国移动", " 中国 移动 ", "CMCC", "China Mobile", "ChinaMobile", "china-mobile", "china_mobile", "中国移动通信", "移动通信"},
+		normal.ChinaUnicom:   {"联通", "中国联通", "CUCC", "china_union", "China Union", "CHINA UNICOM", "中国联合网络通信"},
 		normal.ChinaTelecom:  {"电信", "中国电信", "CTCC", "China Telecom", "中国-电信"},
-		normal.ChinaBroadnet: {"广电", "中国广电", "CBN", "CBCC", "China Broadnet", "China Broadcasting Network"},
+		normal.ChinaBroadnet: {"广电", "中国广电", "CBN", "CBCC", "China Broadnet", "China Broadcasting Network", "中国广电网络", "中国广播电视网络"},
 		"":                   {"和记", "1", "Vodafone", "铁通"},
 	}
 	for id, names := range tests {
 		for _, name := range names {
-			op := normal.OperatorOf("CN", name)
-			require.Equal(t, id, op.ID, name)
-			require.NotEmpty(t, op.Name, name)
-			require.False(t, op.Virtual, name)
+			c := normal.Carrier("CN", name)
+			require.Equal(t, id, c.ID, name)
+			require.NotEmpty(t, c.Name, name)
 		}
 	}
 	require.Equal(t, providers.Carrier{ID: normal.ChinaMobile, Name: "移动"}, normal.Carrier("CN", "移动"), "the name stays as given")
@@ -32,14 +31,12 @@ func TestOperatorsOfChina(t *testing.T) {
 func TestVirtualOperators(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"虚拟运营商": normal.Virtual, "虚拟": normal.Virtual, "MVNO": normal.Virtual, "阿里通信虚拟": normal.Virtual,
+		"虚拟运营商": normal.Virtual, "虚拟": normal.Virtual, "MVNO": normal.Virtual, "阿里通信虚拟": normal.Virtual, "阿里通信": normal.Virtual,
 		"移动虚拟": normal.ChinaMobile, "中国联通（虚拟运营商）": normal.ChinaUnicom, "虚拟运营商-电信": normal.ChinaTelecom, "联通转售": normal.ChinaUnicom, "广电 MVNO": normal.ChinaBroadnet, "电信虚商": normal.ChinaTelecom,
 		"China Mobile (MVNO)": normal.ChinaMobile,
 	}
 	for name, id := range tests {
-		op := normal.OperatorOf("CN", name)
-		require.Equal(t, id, op.ID, name)
-		require.True(t, op.Virtual, name)
+		require.Equal(t, id, normal.Carrier("CN", name).ID, name)
 	}
 }
 

@@ -7,11 +7,26 @@ import (
 	"github.com/lookupq/lookupq/providers"
 )
 
+// maxWord cuts what is no name or word.
+const maxWord = 256
+
+// Word is what an upstream wrote where a name or a word is to be, valid UTF-8 and
+// cut to 256 bytes or the character more that the cut goes through.
+func Word(text string) string {
+	if len(text) > maxWord {
+		text = strings.Clone(text[:maxWord]) // the rest is not to be kept with it
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// Digits reports whether text is one or more of the ASCII digits and nothing else.
+func Digits(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
+
 // YesNo is what an upstream's word for yes, no or "cannot tell" means; the last
 // is Undetermined. It is false for an empty word and one that says nothing of the
 // kind. Blanks and case do not count.
 func YesNo(word string) (providers.Tri, bool) {
-	switch tight(word) {
+	switch Tight(word) {
 	case "yes", "y", "true", "t", "1", "是", "有":
 		return providers.Yes, true
 	case "no", "n", "false", "f", "0", "否", "不是", "无", "没有":
@@ -22,24 +37,9 @@ func YesNo(word string) (providers.Tri, bool) {
 	return providers.Unknown, false
 }
 
-// Ported is what an upstream's word for a number's porting means. A word that
-// says that nothing is known is Unknown and true; false is a word that nobody has
-// explained. Blanks and case do not count, and words are compared whole: 未携转
-// contains 携转.
-func Ported(word string) (providers.Tri, bool) {
-	switch tight(word) {
-	case "未携转", "未转网", "未携号转网", "非携转", "非携号转网", "否", "0", "false", "n", "no":
-		return providers.No, true
-	case "已携转", "携转", "已转网", "携号转网", "已携号转网", "是", "1", "true", "y", "yes":
-		return providers.Yes, true
-	case "", "未知", "空号", "查无", "null", "unknown":
-		return providers.Unknown, true
-	}
-	return providers.Unknown, false
-}
-
-// tight drops all blanks and the case.
-func tight(word string) string {
+// Tight drops all blanks and the case, which do not tell words apart; also marks
+// that nobody sees: a byte order mark, a zero-width space.
+func Tight(word string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || r == '\uFEFF' || r == '\u200B' {
 			return -1

@@ -1,7 +1,9 @@
 package normal_test
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -30,27 +32,6 @@ func TestYesNo(t *testing.T) {
 	}
 }
 
-func TestPorted(t *testing.T) {
-	t.Parallel()
-	tests := map[providers.Tri][]string{
-		providers.No:      {"未携转", "未转网", "未携号转网", "非携转", "非携号转网", "否", "0", "false", "N", " 未 携转\u3000"},
-		providers.Yes:     {"已携转", "携转", "已转网", "携号转网", "已携号转网", "是", "1", "true", "Y", "TRUE", "\uFEFF携 转"},
-		providers.Unknown: {"未知", "空号", "查无", "", " ", "null"},
-	}
-	for want, words := range tests {
-		for _, word := range words {
-			got, ok := normal.Ported(word)
-			require.True(t, ok, word)
-			require.Equal(t, want, got, word)
-		}
-	}
-	for _, word := range []string{"携转中", "并非携转", "2", "3", "未", "x"} {
-		got, ok := normal.Ported(word)
-		require.False(t, ok, word)
-		require.Zero(t, got, word)
-	}
-}
-
 func TestArea(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ province, city, want string }{
@@ -73,24 +54,45 @@ func TestArea(t *testing.T) {
 	}
 }
 
+func TestSplitArea(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"广东-深圳": "广东-深圳", "北京-北京": "北京", "北京市-北京市": "北京", "广东省-深圳市": "广东-深圳", "北京": "北京", "上海-": "上海", "-深圳": "深圳",
+		"广东省-未知": "广东", "新疆-克孜勒苏-x": "新疆-克孜勒苏-x", "-": "", "": "", "未知": "",
+	} {
+		require.Equal(t, want, normal.SplitArea(text), text)
+	}
+}
+
+func TestWord(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "移动", normal.Word("移动"))
+	require.Equal(t, "a\uFFFD", normal.Word("a\xff"))
+	require.LessOrEqual(t, len(normal.Word(strings.Repeat("京", 1000))), 256+2)
+}
+
+func TestDigits(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"0": true, "0123456789": true, "": false, "-1": false, "1.0": false, "１": false, "a": false} {
+		require.Equal(t, want, normal.Digits(text), text)
+	}
+}
+
 // Whatever the words, a negative is never read as its opposite.
 func FuzzWords(f *testing.F) {
 	for _, word := range []string{"未携转", "携转", "YES", "no", "\xff", "中国移动（虚拟）", "省", ""} {
 		f.Add(word)
 	}
 	f.Fuzz(func(t *testing.T, word string) {
-		ported, known := normal.Ported(word)
-		if !known {
-			require.Equal(t, providers.Unknown, ported)
-		}
-		if negated, ok := normal.Ported("未" + word); ok {
-			require.NotEqual(t, providers.Yes, negated)
-		}
+		require.NotEqual(t, providers.Yes, normal.Ported("未"+word))
 		answer, ok := normal.YesNo(word)
 		require.Equal(t, ok, answer != providers.Unknown)
-		op := normal.OperatorOf("CN", word)
-		require.Equal(t, op.Name == "", op == normal.Operator{})
+		c := normal.Carrier("CN", word)
+		require.Equal(t, c.Name == "", c == providers.Carrier{})
 		_, _ = normal.LineType(word)
 		_ = normal.Area(word, word)
+		area := normal.SplitArea(word)
+		require.Equal(t, area == "", normal.SplitArea(area) == "")
+		require.True(t, utf8.ValidString(normal.Word(word)))
 	})
 }

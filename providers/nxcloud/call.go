@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/upstream"
@@ -18,18 +19,26 @@ type request struct {
 	key  providers.Key
 	path string
 	body any
-	// hide is a text besides the credentials that no words may repeat.
-	hide string
+	// hide are texts besides the credentials that no words may repeat.
+	hide []string
+	// again: a refused signature or time is answered with one more request. It is
+	// for calls that are worth exceeding the rate of their permit by that one.
+	again bool
 	// paid: what the call asks for is charged.
 	paid bool
 	// kindOf says what a code means here.
 	kindOf func(code int, words string) providers.Kind
 }
 
+// signAfter is when to ask again after a refused signature or time.
+const signAfter = time.Second
+
 // call signs and sends r and returns the reply's object if its code is success.
 // The body is encoded once: the signature is about these very bytes. A reply that
-// refuses the signature or the time is followed by one request signed anew. With
-// a failure the object is that of the refusal, nil if there is none.
+// refuses the signature or the time is followed by at most one request signed
+// anew, with r.again; without it the call fails with KindUnavailable, and the next
+// one is signed by the clock that was learned. With a failure the object is that
+// of the refusal, nil if there is none.
 func (p *Provider) call(ctx context.Context, r request) (object, *providers.Failure) {
 	a := p.settings.account(r.key.Name)
 	if !a.AccessKey.set() || !a.AppKey.set() {
@@ -41,7 +50,10 @@ func (p *Provider) call(ctx context.Context, r request) (object, *providers.Fail
 	if err != nil {
 		return nil, &providers.Failure{Kind: providers.KindInternal, Message: "the request cannot be encoded"}
 	}
-	secrets := append(p.secrets(r.key), providers.NewSecret(r.hide))
+	secrets := p.secrets(r.key)
+	for _, text := range r.hide {
+		secrets = append(secrets, providers.NewSecret(text))
+	}
 	send := func() (upstream.Response, *providers.Failure) {
 		return p.client.Do(ctx, upstream.Request{
 			Method: http.MethodPost, Path: r.path, ContentType: contentJSON, Body: raw,
@@ -49,10 +61,15 @@ func (p *Provider) call(ctx context.Context, r request) (object, *providers.Fail
 		})
 	}
 	res, failure := send()
-	if p.signAgain(res) {
+	again := p.signAgain(res)
+	if again && r.again {
 		res, failure = send()
 	}
-	return judge(r, res, failure, secrets)
+	o, failure := judge(r, res, failure, secrets)
+	if again && !r.again && failure != nil {
+		failure.Kind, failure.RetryAfter = providers.KindUnavailable, max(failure.RetryAfter, signAfter)
+	}
+	return o, failure
 }
 
 // signAgain reports whether the vendor's gateway found fault with nothing but the
@@ -89,7 +106,7 @@ func judge(r request, res upstream.Response, failure *providers.Failure, secrets
 	said := &providers.Failure{Kind: r.kindOf(code, words), Code: strconv.Itoa(code), Message: upstream.Clean(words, secrets...)}
 	if failure != nil {
 		if !ok || code == codeSuccess || said.Kind == providers.KindUndocumented {
-			return nil, failure
+			return nil, doubt(r, res, failure)
 		}
 		said.RetryAfter = failure.RetryAfter
 	}
@@ -113,10 +130,11 @@ func gateway(status int) bool {
 	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout
 }
 
-// doubt leaves open whether the vendor did the work, and charges for it, where a
-// gateway speaks in its place: the gateway cannot know.
+// doubt leaves open whether the vendor did the work, and charges for it, where an
+// error status comes without its word: a gateway cannot know, and whatever broke
+// may have broken after the work. Only 503 and 501 say that nothing is done.
 func doubt(r request, res upstream.Response, f *providers.Failure) *providers.Failure {
-	if !r.paid || !gateway(res.Status) {
+	if !r.paid || res.Status/100 != 5 || res.Status == http.StatusServiceUnavailable || res.Status == http.StatusNotImplemented {
 		return f
 	}
 	open := *f

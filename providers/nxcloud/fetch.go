@@ -50,7 +50,7 @@ func (p *Provider) Fetch(ctx context.Context, f providers.Fetch) providers.Page 
 	if !ok {
 		return providers.Page{Failure: &providers.Failure{Kind: providers.KindInternal, Message: "the cursor is none of ours"}}
 	}
-	page, total, failure := p.ask(ctx, f.Key, question{BatchNo: f.Ticket, Page: at.page, PageSize: pageSize, Date: at.date})
+	page, total, failure := p.ask(ctx, f.Key, question{BatchNo: f.Ticket, Page: at.page, PageSize: pageSize, Date: at.date}, false)
 	if failure != nil {
 		return providers.Page{Failure: failure}
 	}
@@ -84,9 +84,10 @@ type day struct {
 	last bool
 }
 
-// dates are those to ask for, in order: that of the submit; the next, once it has
-// begun there while answers could come; the one before, where the submit was near
-// its end, or, if nothing was found, where the vendor's zone may be west of China's.
+// dates are those to ask for, in order: that of the submit; those after it that
+// have begun there while answers could come, as far as the vendor answers; the one
+// before, where the submit was near its end, or, if nothing was found, where the
+// vendor's zone may be west of China's.
 func (p *Provider) dates(submitted time.Time) []day {
 	submitted = submitted.In(china())
 	latest := submitted.Add(p.pace.GiveUpAfter)
@@ -96,7 +97,11 @@ func (p *Provider) dates(submitted time.Time) []day {
 	date := func(t time.Time) string { return t.In(china()).Format(dateLayout) }
 	first := date(submitted)
 	dates := []day{{date: first}}
-	if next := date(latest); next > first {
+	for d := 1; d <= int(queryDays/(24*time.Hour)); d++ {
+		next := date(submitted.AddDate(0, 0, d)) // China has no summer time
+		if next > date(latest) {
+			break
+		}
 		dates = append(dates, day{date: next})
 	}
 	if before := date(submitted.Add(-8 * time.Hour)); before < first {
@@ -117,9 +122,10 @@ func after(dates []day, date string, known bool) (string, bool) {
 	return "", false
 }
 
-// ask makes one query. total is how many pages there are.
-func (p *Provider) ask(ctx context.Context, key providers.Key, q question) (page providers.Page, total int, failure *providers.Failure) {
-	o, failure := p.call(ctx, request{key: key, path: pathQuery, body: q, kindOf: queryKind})
+// ask makes one query, signed again if need be and again is set. total is how many
+// pages there are.
+func (p *Provider) ask(ctx context.Context, key providers.Key, q question, again bool) (page providers.Page, total int, failure *providers.Failure) {
+	o, failure := p.call(ctx, request{key: key, path: pathQuery, body: q, again: again, kindOf: queryKind})
 	if failure != nil {
 		if code, _ := o.code(); nothingThere(code, o.words()) {
 			return providers.Page{}, 0, nil

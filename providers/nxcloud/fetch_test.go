@@ -93,6 +93,27 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// Where answers are waited for longer than a day, all of its days are asked for.
+func TestRoundsOfDays(t *testing.T) {
+	t.Parallel()
+	none := records(0, 1, 0, 0)
+	for now, want := range map[time.Time]string{
+		at(0, 12, 6): "11-15/1",
+		at(3, 9, 0):  "11-15/1 11-16/1 11-17/1 11-18/1",
+		at(30, 0, 0): "11-15/1 11-16/1 11-17/1 11-18/1 11-19/1 11-20/1", // given up then
+	} {
+		v := newVendor(t, none)
+		p := v.provider(t, "give_up_after: 120h")
+		p.clock = func() time.Time { return now }
+		_, _, asked := round(t, v, p, at(0, 12, 0))
+		require.Equal(t, want, strings.Join(asked, " "))
+	}
+	p := unconnected(t, "give_up_after: 336h")
+	p.clock = func() time.Time { return at(40, 0, 0) }
+	require.Len(t, p.dates(at(0, 12, 0)), 15)
+	require.Len(t, p.dates(at(0, 4, 0)), 16)
+}
+
 // A caller that only counts pages sees the first date, and comes to an end.
 func TestPagesWithoutCursor(t *testing.T) {
 	t.Parallel()

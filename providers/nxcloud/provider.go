@@ -149,7 +149,7 @@ func (p *Provider) Check(ctx context.Context, key providers.Key) *providers.Fail
 	_, _, failure := p.ask(ctx, key, question{
 		BatchNo: checkTicket, Page: 1, PageSize: 1, Date: p.now().In(china()).Format(dateLayout),
 		AppKey: p.settings.account(key.Name).AppKey.Reveal(),
-	})
+	}, true)
 	return failure
 }
 

@@ -80,6 +80,29 @@ func TestStaleTimeIsSignedAgain(t *testing.T) {
 	}
 }
 
+// A question has a permit for one request: the next one uses what was learned.
+func TestQuestionsAreNotSignedAgain(t *testing.T) {
+	t.Parallel()
+	date := testTime().Add(2 * time.Minute).UTC().Truncate(time.Second)
+	stale := reply{status: 200, header: map[string]string{"Date": date.Format(http.TimeFormat)}, body: `{"code":1004,"msg":"timestamp expired"}`}
+	empty := ok(`{"code":0,"data":{"result":[],"totalSize":0}}`)
+	for _, refusal := range []reply{stale, {status: 401, header: stale.header, body: stale.body}, ok(`{"code":1003}`)} {
+		v := newVendor(t, refusal, empty)
+		p := v.provider(t, "")
+		f := providers.Fetch{Key: testKey(), Ticket: testTicket, SubmittedAt: testTime(), Page: 1}
+		page := p.Fetch(t.Context(), f)
+		require.Len(t, v.requests(), 1)
+		require.Equal(t, providers.KindUnavailable, page.Failure.Kind)
+		require.Equal(t, time.Second, page.Failure.RetryAfter)
+		require.Nil(t, p.Fetch(t.Context(), f).Failure)
+		got := v.requests()
+		require.Len(t, got, 2)
+		if refusal.header != nil {
+			require.Equal(t, "1700000120500", got[1].header.Get("Ts"))
+		}
+	}
+}
+
 func TestSecondRequestIsTheLast(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

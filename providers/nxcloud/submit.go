@@ -32,7 +32,8 @@ type submission struct {
 
 // Submit hands in the numbers of q as the batch ticket. A submit whose reply is
 // lost must not be repeated: the document does not say that a batchNo is taken
-// only once.
+// only once. A refused signature or time is no lost reply, and worth one request
+// more than the permit is for.
 func (p *Provider) Submit(ctx context.Context, q providers.Query, ticket, callbackURL string) providers.Reply {
 	body, failure := p.submission(q)
 	if failure == nil && (ticket == "" || len(ticket) > maxTicket) {
@@ -44,7 +45,7 @@ func (p *Provider) Submit(ctx context.Context, q providers.Query, ticket, callba
 	body.BatchNo, body.DrURL = ticket, callbackURL
 	// The address of receipts is a secret too: whoever knows it can send some.
 	o, failure := p.call(ctx, request{
-		key: q.Key, path: pathSubmit, body: body, hide: address(callbackURL), paid: true, kindOf: kindFor(q),
+		key: q.Key, path: pathSubmit, body: body, hide: addresses(callbackURL), again: true, paid: true, kindOf: kindFor(q),
 	})
 	if failure == nil {
 		var reply providers.Reply
@@ -58,13 +59,22 @@ func (p *Provider) Submit(ctx context.Context, q providers.Query, ticket, callba
 	return providers.Reply{Failure: failure}
 }
 
-// address is a URL from its host on, as part of which its token is found whatever
-// the vendor leaves off.
-func address(url string) string {
-	if _, rest, ok := strings.Cut(url, "://"); ok {
-		return rest
+// minToken is the shortest end of an address that is taken for a token: ours have
+// 64 characters, and redacting less would spoil the vendor's words.
+const minToken = 16
+
+// addresses are a URL without its scheme and its end, which is the token, however
+// the vendor spells the rest.
+func addresses(url string) []string {
+	_, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		rest = url
 	}
-	return url
+	token := rest[strings.LastIndexByte(rest, '/')+1:]
+	if len(token) < minToken {
+		return []string{rest}
+	}
+	return []string{rest, token}
 }
 
 func kindFor(q providers.Query) func(int, string) providers.Kind {

@@ -120,14 +120,23 @@ func TestRefusedNumberKeepsItsObject(t *testing.T) {
 	require.Nil(t, r.Outcomes[0].Raw)
 }
 
-// What a status without words means for a submit: only a gateway's leaves open
-// whether the batch was taken.
+// A bare token, and the address as the vendor may write it, are hidden too.
+func TestWordsHideTheToken(t *testing.T) {
+	t.Parallel()
+	token := strings.Repeat("3f9a0cbe7711d2ab", 4)
+	v := newVendor(t, ok(`{"code":201,"msg":"`+token+` https://lookup.example:443/callbacks/nxcloud/`+token+` /callbacks/nxcloud/`+strings.ToUpper(token)+`"}`))
+	r := v.provider(t, "").Submit(t.Context(), query(numberA), testTicket, "https://lookup.example/callbacks/nxcloud/"+token)
+	require.Equal(t, "[redacted] https://lookup.example:443/callbacks/nxcloud/[redacted] /callbacks/nxcloud/[redacted]", r.Failure.Message)
+}
+
+// What a status without the vendor's code means for a submit: only those that say
+// so leave no doubt that the batch was not taken.
 func TestSubmitStatus(t *testing.T) {
 	t.Parallel()
 	tests := map[int]providers.Kind{
 		302: providers.KindMisconfigured, 400: providers.KindRefused, 401: providers.KindUnauthorized, 403: providers.KindForbidden,
-		404: providers.KindMisconfigured, 429: providers.KindThrottled, 500: providers.KindUnavailable, 502: providers.KindCutOff,
-		503: providers.KindUnavailable, 504: providers.KindCutOff,
+		404: providers.KindMisconfigured, 429: providers.KindThrottled, 500: providers.KindCutOff, 501: providers.KindMisconfigured,
+		502: providers.KindCutOff, 503: providers.KindUnavailable, 504: providers.KindCutOff, 520: providers.KindCutOff, 524: providers.KindCutOff,
 	}
 	for status, want := range tests {
 		for _, body := range []string{"", "<html>", `{"code":0}`, `{"code":77777}`, `{}`} {

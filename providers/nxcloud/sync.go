@@ -17,7 +17,7 @@ func (p *Provider) Call(ctx context.Context, q providers.Query) providers.Reply 
 	if failure != nil {
 		return providers.Reply{Failure: failure}
 	}
-	o, failure := p.call(ctx, request{key: q.Key, path: pathSync, body: body, paid: true, kindOf: kindFor(q)})
+	o, failure := p.call(ctx, request{key: q.Key, path: pathSync, body: body, again: true, paid: true, kindOf: kindFor(q)})
 	if failure != nil {
 		return providers.Reply{Failure: failure}
 	}

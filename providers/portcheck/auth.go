@@ -8,6 +8,7 @@ import (
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/setup"
 	"github.com/lookupq/lookupq/providers/upstream"
+	"github.com/lookupq/lookupq/providers/words"
 )
 
 // authMode is how the key travels.
@@ -23,9 +24,11 @@ const (
 
 // UnmarshalYAML reads a mode by its name.
 func (m *authMode) UnmarshalYAML(node *yaml.Node) error {
-	return oneOf(node, "mode", map[string]authMode{
+	mode, err := words.OneOf(node, "mode", map[string]authMode{
 		"none": authNone, "header": authHeader, "bearer": authBearer, "appcode": authAppcode, "query": authQuery,
-	}, m)
+	})
+	*m = mode
+	return err
 }
 
 // auth is how the key travels, and where.

@@ -1,169 +1,105 @@
 package portcheck
 
 import (
-	"strings"
-
 	"go.yaml.in/yaml/v3"
 
-	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/words"
 )
 
-// action is what a code, or the words beside it, ask for.
-type action uint8
+// codeMeaning is what a code of code_map asks for.
+type codeMeaning words.Verdict
 
-const (
-	// actUnknown: nobody knows what it means; try again, not for long.
-	actUnknown action = iota
-	// actInvalid: the number is none.
-	actInvalid
-	// actNotFound: nothing is known of the number.
-	actNotFound
-	// actReject: this number only, and for good.
-	actReject
-	// actRefused: something in the request, most likely the number.
-	actRefused
-	// actRetry: their fault, later it may work.
-	actRetry
-	// actRetryNumber: later, and only this number.
-	actRetryNumber
-	// actPauseKey: the key is used too fast.
-	actPauseKey
-	// actNoBalance: the key's money is spent.
-	actNoBalance
-	// actDisableKey: nobody has this key.
-	actDisableKey
-	// actForbidden: the key may not do this from here.
-	actForbidden
-	// actBug: our request is malformed.
-	actBug
-	// actMisconfigured: there is nothing at this address.
-	actMisconfigured
-)
-
-// UnmarshalYAML reads an action by its name.
-func (a *action) UnmarshalYAML(node *yaml.Node) error {
-	return oneOf(node, "action", map[string]action{
-		"unknown": actUnknown, "invalid_number": actInvalid, "not_found": actNotFound, "reject_number": actReject,
-		"retry": actRetry, "pause_key": actPauseKey, "no_balance": actNoBalance, "disable_key": actDisableKey,
-		"forbidden": actForbidden, "bug": actBug, "misconfigured": actMisconfigured,
-	}, a)
-}
-
-// kind is the failure of a call, or number, that a asks for.
-func (a action) kind() providers.Kind {
-	switch a {
-	case actInvalid, actNotFound, actReject:
-		return providers.KindRejected
-	case actRefused:
-		return providers.KindRefused
-	case actRetry:
-		return providers.KindUnavailable
-	case actRetryNumber:
-		return providers.KindRetryable
-	case actPauseKey:
-		return providers.KindThrottled
-	case actNoBalance:
-		return providers.KindNoBalance
-	case actDisableKey:
-		return providers.KindUnauthorized
-	case actForbidden:
-		return providers.KindForbidden
-	case actBug:
-		return providers.KindInternal
-	case actMisconfigured:
-		return providers.KindMisconfigured
-	case actUnknown:
-	}
-	return providers.KindUndocumented
+// UnmarshalYAML reads a verdict by its name.
+func (m *codeMeaning) UnmarshalYAML(node *yaml.Node) error {
+	v, err := words.Decode(node, words.Misconfigured)
+	*m = codeMeaning(v)
+	return err
 }
 
 // subjects are what a message speaks of.
 type subjects struct {
-	absent           bool // nothing is known of it
-	number, form     bool // a phone number; a form that is wrong, of whatever
-	request          bool // the request as such
-	key              bool
-	balance, arrears bool // money; and what a number may lack, too
-	pace, limit      bool // how often; and a limit of whatever
+	absent         bool // nothing is known of it
+	number, form   bool // a phone number; a form that is wrong, of whatever
+	request        bool // the request as such
+	key            bool
+	money, arrears bool // money that is spent; what a number may lack, too
+	pace, limit    bool // how often; and a limit of whatever
+	fault, failed  bool // trouble at their side; and that it came to nothing
 }
 
 func subjectsOf(message string) subjects {
-	m := strings.ToLower(message)
-	return subjects{
-		absent:  has(m, "查无", "未查到", "未查询到", "无记录", "无结果", "无数据", "no data", "no record", "no result"),
-		number:  has(m, "手机号", "号码", "mobile", "phone"),
-		form:    has(m, "invalid", "格式", "format"),
-		request: has(m, "参数", "请求", "param", "request", "json", "body", "method"),
-		key: has(m, "密钥", "令牌", "鉴权", "认证", "授权", "权限", "签名", "token", "auth", "apikey", "appkey", "appcode") ||
-			hasWord(m, "key"),
-		balance: has(m, "余额", "充值", "quota", "balance"),
-		arrears: has(m, "欠费", "次数"),
-		pace:    has(m, "频繁", "频率", "限流", "过快", "too many", "too fast") || hasWord(m, "qps"),
-		limit:   has(m, "limit"),
+	m := words.Fold(message)
+	s := subjects{
+		absent:  words.Has(m, "查无", "未查到", "未查询到", "无记录", "无结果", "无数据", "no data", "no record", "no result"),
+		number:  words.Number(m) || words.Has(m, "mobile", "phone"),
+		form:    words.Has(m, "invalid", "格式", "format"),
+		request: words.Has(m, "参数", "请求", "param", "request", "json", "body", "method"),
+		key: words.Has(m, "密钥", "令牌", "鉴权", "认证", "授权", "权限", "签名", "token", "auth", "apikey", "appkey", "appcode", "app code") ||
+			words.HasWord(m, "key"),
+		money:   words.Money(m) || words.Has(m, "quota") || words.HasWord(m, "balance", "balances"),
+		arrears: words.Has(m, "欠费", "次数"),
+		pace:    words.Pace(m) || words.Has(m, "限流", "too many", "too fast", "rate limit", "per second", "per minute") || words.HasWord(m, "qps"),
+		limit:   words.Has(m, "limit"),
+		fault: words.Fault(m) || words.Has(m, "服务", "稍后", "timeout", "timed out", "time out", "unavailable", "load balanc") ||
+			words.HasWord(m, "internal", "busy", "later", "server", "system", "exception"),
+		failed: words.Has(m, "失败", "重试", "再试", "fail", "try again", "retry"),
 	}
+	// A count of calls that is over a limit is a pace, one that is used up is money.
+	s.pace = s.pace || words.Has(m, "次数") && words.Has(m, "限", "limit")
+	return s
 }
 
-// byWords is what a message asks for.
-func byWords(message string) action {
+// byWords is what a message asks for. Pace goes before money: calls that come
+// too fast are counted in the same words as calls that are paid for, and a key
+// that only has to rest is not to be put out of use.
+func byWords(message string) words.Verdict {
 	s := subjectsOf(message)
 	switch {
-	case s.balance:
-		return actNoBalance
-	case s.absent && !s.key:
-		return actNotFound
+	case s.pace && !s.number:
+		return words.PauseKey
+	case s.money && !s.pace:
+		return words.NoBalance
+	case s.absent && !s.key && !s.pace && !s.fault:
+		return words.NotFound
 	case s.number:
 		return s.ofNumber()
 	case s.key:
-		return actDisableKey
+		return words.DisableKey
 	case s.arrears:
-		return actNoBalance
-	case s.pace, s.limit:
-		return actPauseKey
-	case s.form && s.request:
-		return actRefused
-	case s.form:
-		return actInvalid
+		return words.NoBalance
+	case s.limit:
+		return words.PauseKey
 	}
-	return actUnknown
+	return s.ofRequest()
 }
 
 // ofNumber is what a message asks for that speaks of a number. If it speaks of
 // the key, a limit or arrears, too, it may mean either: to reject the number for
 // the key's fault, or to stop the key for the number's, would be worse than to
-// ask again.
-func (s *subjects) ofNumber() action {
+// ask again. Nor is the number at fault where the looking up was.
+func (s *subjects) ofNumber() words.Verdict {
 	switch {
+	case s.pace && !s.key:
+		return words.RetryNumber
 	case s.key, s.arrears, s.limit:
-		return actUnknown
-	case s.pace:
-		return actRetryNumber
+		return words.Unknown
+	case s.fault, s.failed && !s.form:
+		return words.RetryNumber
 	}
-	return actInvalid
+	return words.Invalid
 }
 
-func has(text string, words ...string) bool {
-	for _, w := range words {
-		if strings.Contains(text, w) {
-			return true
-		}
+// ofRequest is what a message asks for that speaks of neither number nor key.
+func (s *subjects) ofRequest() words.Verdict {
+	switch {
+	case s.form && s.request:
+		return words.Refused
+	case s.fault:
+		return words.Retry
+	case s.form:
+		return words.Invalid
+	case s.failed:
+		return words.Retry
 	}
-	return false
+	return words.Unknown
 }
-
-// hasWord looks for a word of Latin letters that is not a piece of a longer one.
-func hasWord(text, word string) bool {
-	for from := 0; ; {
-		i := strings.Index(text[from:], word)
-		if i < 0 {
-			return false
-		}
-		i += from
-		end := i + len(word)
-		if (i == 0 || !latin(text[i-1])) && (end == len(text) || !latin(text[end])) {
-			return true
-		}
-		from = end
-	}
-}
-
-func latin(c byte) bool { return c >= 'a' && c <= 'z' }

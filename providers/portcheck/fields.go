@@ -10,11 +10,9 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lookupq/lookupq/providers/normal"
 	"github.com/lookupq/lookupq/providers/setup"
 )
-
-// maxWord cuts what is taken over from a reply.
-const maxWord = 256
 
 // fields say where things are in a reply.
 type fields struct {
@@ -141,16 +139,14 @@ func scalar(v any) (string, bool) {
 	case nil:
 		return "", true
 	case string:
-		return bounded(strings.TrimSpace(v)), true
+		return normal.Word(strings.TrimSpace(v)), true
 	case json.Number:
-		return bounded(v.String()), true
+		return normal.Word(v.String()), true
 	case bool:
 		return strconv.FormatBool(v), true
 	}
 	return "", false
 }
-
-func bounded(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxWord)], "\uFFFD") }
 
 // nothing reports whether a value is an upstream's way to write that there is none.
 func nothing(v any) bool {

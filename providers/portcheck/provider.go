@@ -85,7 +85,7 @@ type Provider struct {
 	client *upstream.Client
 	clock  func() time.Time
 	asking asking
-	words  words
+	words  vocabulary
 	fields fields
 	// countries has the ISO code of each calling code that is served, "" for one
 	// that several countries share.
@@ -103,7 +103,7 @@ func New(cfg setup.Config) (*Provider, error) {
 		return nil, err
 	}
 	p := &Provider{
-		client: client, clock: cfg.Clock, asking: newAsking(&s), words: newWords(&s),
+		client: client, clock: cfg.Clock, asking: newAsking(&s), words: newVocabulary(&s),
 		fields: s.Fields, countries: s.Countries,
 		outOfScope: &providers.Failure{Kind: providers.KindUnsupported, Message: "the number is of no country that is configured, or no mobile of mainland China"},
 	}

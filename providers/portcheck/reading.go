@@ -8,6 +8,7 @@ import (
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/normal"
 	"github.com/lookupq/lookupq/providers/upstream"
+	"github.com/lookupq/lookupq/providers/words"
 )
 
 // reading turns one reply into the outcome of one number.
@@ -57,8 +58,8 @@ func (r *reading) read() providers.Reply {
 	case slices.Contains(r.p.asking.success, r.code):
 		return r.data()
 	}
-	if a, mapped := r.p.words.code[r.code]; mapped {
-		return r.act(a)
+	if m, mapped := r.p.words.code[r.code]; mapped {
+		return r.act(words.Verdict(m))
 	}
 	return r.act(byWords(r.message))
 }
@@ -71,7 +72,7 @@ func (r *reading) data() providers.Reply {
 	case !there:
 		return r.without("the reply has no data where fields.data says")
 	case nothing(data) && f.Data != "":
-		return one(providers.Outcome{Kind: providers.NotFound})
+		return upstream.One(providers.Outcome{Kind: providers.NotFound})
 	case single && f.Transfer != f.Data:
 		return r.garbled("the reply's data is a single value")
 	case !r.has(f.Transfer, f.Original, f.Current):
@@ -83,9 +84,9 @@ func (r *reading) data() providers.Reply {
 // without is a reply of success that lacks what it should have. Its message may
 // say why; where a code says that all is well only that nothing was found.
 func (r *reading) without(problem string) providers.Reply {
-	a := byWords(r.message)
-	if a == actNotFound || a != actUnknown && r.p.fields.Code == "" {
-		return r.act(a)
+	v := byWords(r.message)
+	if v == words.NotFound || v != words.Unknown && r.p.fields.Code == "" {
+		return r.act(v)
 	}
 	return r.garbled(problem)
 }
@@ -106,14 +107,15 @@ func (r *reading) found() providers.Reply {
 	}
 	out := providers.Outcome{Kind: providers.Found}
 	r.facts(&out.Facts, texts)
-	if empty(&out.Facts) {
-		return one(providers.Outcome{Kind: providers.NotFound})
-	}
-	r.scope(&out.Facts, texts[f.Transfer])
 	if r.q.Raw {
 		out.Raw = f.Data.raw(r.res.Body)
 	}
-	return one(out)
+	if empty(&out.Facts) {
+		out.Kind = providers.NotFound // but what it says that nobody reads is kept
+		return upstream.One(out)
+	}
+	r.scope(&out.Facts, texts[f.Transfer])
+	return upstream.One(out)
 }
 
 // has reports whether any of the paths leads to something, be it null.
@@ -144,20 +146,29 @@ func (r *reading) facts(out *providers.Facts, texts map[path]string) {
 	country := r.p.countries[r.q.Numbers[0].CountryCode]
 	out.OriginalCarrier = r.p.words.carrier(country, texts[f.Original])
 	out.CurrentCarrier = r.p.words.carrier(country, texts[f.Current])
-	out.Ported, out.PortedBasis = judge(r.p.words.ported(texts[f.Transfer]), out.OriginalCarrier, out.CurrentCarrier)
-	if out.Area = texts[f.Area]; out.Area == "" {
-		out.Area = normal.Area(texts[f.Province], texts[f.City])
-	}
+	out.Ported, out.PortedBasis = normal.Judge(r.p.words.ported(texts[f.Transfer]), out.OriginalCarrier, out.CurrentCarrier)
+	out.Area = area(country, texts[f.Area], texts[f.Province], texts[f.City])
 	out.LineType, _ = normal.LineType(texts[f.LineType])
-	if mcc, mnc := texts[f.MCC], texts[f.MNC]; digits(mcc, 3, 3) {
+	if mcc, mnc := texts[f.MCC], texts[f.MNC]; normal.Digits(mcc) && len(mcc) == 3 {
 		out.MCC = mcc
 		if len(mnc) == 1 {
 			mnc = "0" + mnc // as a JSON number it has lost its zero
 		}
-		if digits(mnc, 2, 3) {
+		if normal.Digits(mnc) && (len(mnc) == 2 || len(mnc) == 3) {
 			out.MNC = mnc
 		}
 	}
+}
+
+// area is what is said in one text, else what is said in two.
+func area(country, whole, province, city string) string {
+	switch {
+	case whole == "":
+		return normal.Area(province, city)
+	case country == isoCN:
+		return normal.SplitArea(whole)
+	}
+	return whole
 }
 
 // empty reports whether nothing is known of the number.
@@ -174,13 +185,9 @@ func (r *reading) scope(f *providers.Facts, transfer string) {
 	if n.CountryCode == callingCodeCN && f.LineType == "" {
 		f.LineType = providers.LineMobile
 	}
-	if f.Valid = providers.Yes; tight(transfer) == "空号" {
+	if f.Valid = providers.Yes; normal.Tight(transfer) == "空号" {
 		f.Valid = providers.Unknown
 	}
-}
-
-func digits(s string, least, most int) bool {
-	return len(s) >= least && len(s) <= most && strings.Trim(s, "0123456789") == ""
 }
 
 // refused is the meaning of a failed call. What the body says counts before a
@@ -189,45 +196,46 @@ func (r *reading) refused(failure *providers.Failure) providers.Reply {
 	if r.res.Status == 0 || !r.open() {
 		return providers.Reply{Failure: capped(failure)}
 	}
-	if a, mapped := r.p.words.code[r.code]; mapped && r.hasCode {
-		return r.act(a)
+	if m, mapped := r.p.words.code[r.code]; mapped && r.hasCode {
+		return r.act(words.Verdict(m))
 	}
-	if a := byWords(r.message); refines(a, r.res.Status) {
+	if v := byWords(r.message); refines(v, r.res.Status) {
 		if !r.hasCode {
 			r.code = failure.Code
 		}
-		return r.act(a)
+		return r.act(v)
 	}
 	return providers.Reply{Failure: capped(failure)}
 }
 
-// refines reports whether words that ask for a may say more than the status does.
-func refines(a action, status int) bool {
+// refines reports whether words that ask for v may say more than the status does.
+func refines(v words.Verdict, status int) bool {
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTooManyRequests:
 		return false
 	case http.StatusBadRequest, http.StatusUnprocessableEntity: // of any part of the request
-		return a != actUnknown
+		return v != words.Unknown
 	case http.StatusUnauthorized, http.StatusPaymentRequired:
-		return a == actNoBalance
+		return v == words.NoBalance
 	}
-	return status/100 == 4 && (a == actDisableKey || a == actNoBalance || a == actPauseKey)
+	return status/100 == 4 && (v == words.DisableKey || v == words.NoBalance || v == words.PauseKey)
 }
 
-// act is the reply that an action asks for, in the upstream's own words.
-func (r *reading) act(a action) providers.Reply {
+// act is the reply that a verdict asks for, in the upstream's own words.
+func (r *reading) act(v words.Verdict) providers.Reply {
 	f := &providers.Failure{
-		Kind: a.kind(), Code: upstream.Clean(r.code, r.secrets...), Message: upstream.Clean(r.message, r.secrets...),
+		Kind: v.Kind(), Code: upstream.Clean(r.code, r.secrets...), Message: upstream.Clean(r.message, r.secrets...),
 		RetryAfter: upstream.RetryAfter(r.res.Header, r.p.clock()),
 	}
-	if a == actNotFound {
-		return one(providers.Outcome{Kind: providers.NotFound})
-	}
-	if a == actInvalid {
-		return one(providers.Outcome{Kind: providers.Invalid, Failure: f})
-	}
-	if a == actReject || a == actRetryNumber {
-		return one(providers.Outcome{Kind: providers.Failed, Failure: f})
+	switch v {
+	case words.NotFound:
+		return upstream.One(providers.Outcome{Kind: providers.NotFound})
+	case words.Invalid:
+		return upstream.One(providers.Outcome{Kind: providers.Invalid, Failure: f})
+	case words.Reject, words.RetryNumber:
+		return upstream.One(providers.Outcome{Kind: providers.Failed, Failure: capped(f)})
+	case words.Unknown, words.Refused, words.Retry, words.PauseKey, words.NoBalance, words.DisableKey, words.Forbidden,
+		words.Bug, words.Split, words.Misconfigured:
 	}
 	return providers.Reply{Failure: capped(f)}
 }
@@ -236,13 +244,9 @@ func (r *reading) garbled(message string) providers.Reply {
 	return providers.Reply{Failure: capped(&providers.Failure{Kind: providers.KindGarbled, Message: message})}
 }
 
-func one(out providers.Outcome) providers.Reply {
-	return providers.Reply{Outcomes: []providers.Outcome{out}}
-}
-
 // capped bounds the tries of what is the upstream's fault.
 func capped(f *providers.Failure) *providers.Failure {
-	if f.Kind == providers.KindUnavailable || f.Kind.Unsure() {
+	if f.Kind == providers.KindUnavailable || f.Kind == providers.KindRetryable || f.Kind.Unsure() {
 		f.Tries = maxTries
 	}
 	return f

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/normal"
 	"github.com/lookupq/lookupq/providers/upstream"
 )
 
@@ -48,16 +49,26 @@ func TestMessages(t *testing.T) {
 	t.Parallel()
 	p := sample(t, "")
 	for want, messages := range map[string][]string{
-		"invalid":      {"手机号不正确", "号码有误", "invalid mobile number", "Phone error", "Invalid", "格式错误", "手机号格式错误，请检查参数"},
-		"unauthorized": {"无效的key", "Invalid API key", "token expired", "Unauthorized", "无权限", "接口未授权", "签名错误", "appcode 不存在, no result", "key: not found"},
-		"no_balance":   {"余额不足", "账户欠费", "次数已用完", "quota exceeded", "insufficient balance", "Quota limit exceeded", "您的key余额不足", "号码查询余额不足"},
-		"throttled":    {"请求过于频繁", "触发限流", "QPS超限", "Rate limit exceeded", "too many requests", "访问频率过快"},
-		"not found":    {"查无此号", "未查询到该号码的信息", "no data", "No record found"},
-		"refused":      {"invalid parameter", "请求参数格式错误", "Invalid request body"},
+		"invalid":      {"手机号不正确", "号码有误", "invalid mobile number", "Phone error", "Invalid", "格式错误", "手机号格式错误，请检查参数", "手机号格式错误，请重新输入后重试", "Invalid mobile number, please try again"},
+		"unauthorized": {"无效的key", "Invalid API key", "token expired", "Unauthorized", "无权限", "接口未授权", "签名错误", "appcode 不存在, no result", "key: not found", "API_KEY_INVALID", "invalid apiKey", "token验证失败", "服务未授权"},
+		"no_balance":   {"余额不足", "账户欠费", "次数已用完", "quota exceeded", "insufficient balance", "Quota limit exceeded", "您的key余额不足", "号码查询余额不足", "InsufficientBalance", "INSUFFICIENT_BALANCE", "查询次数不足", "余额不足，请充值后重试"},
+		"throttled": {
+			"请求过于频繁", "触发限流", "QPS超限", "Rate limit exceeded", "too many requests", "访问频率过快", "QPS_LIMIT",
+			// What is counted is not what is paid.
+			"请求次数过于频繁", "访问次数超过限制", "调用次数超限，请稍后再试", "Too many requests, quota per second exceeded", "余额查询过于频繁",
+		},
+		"not found": {"查无此号", "未查询到该号码的信息", "no data", "No record found", "查询失败，查无此号", "NO_DATA"},
+		"refused":   {"invalid parameter", "请求参数格式错误", "Invalid request body"},
 		// Either the number's fault or the key's.
-		"undocumented": {"", "error", "系统错误", "该号码无查询权限", "手机号查询接口未授权", "该号码已欠费", "mobile number is over the limit", "turkey", "success"},
+		"undocumented": {"", "error", "该号码无查询权限", "手机号查询接口未授权", "该号码已欠费", "mobile number is over the limit", "turkey", "success"},
 		// This number is asked for too often, and no other.
-		"number retryable": {"该号码查询过于频繁", "too many queries of this mobile"},
+		"number retryable": {
+			"该号码查询过于频繁", "too many queries of this mobile", "该号码查询次数超过限制",
+			// Nor is it the number's fault that its looking up came to nothing.
+			"手机号查询超时，请重试", "手机号查询服务繁忙", "号码查询系统异常", "mobile service unavailable", "internal error looking up mobile",
+			"手机号码归属地查询失败", "系统繁忙，未查询到该号码", "mobile lookup timed out", "phone system busy", "invalid mobile reply: timeout", "号码查询失败，请重试",
+		},
+		"unavailable": {"系统错误", "服务器内部错误", "系统繁忙，请稍后再试", "查询失败", "internal error", "load balancer error", "Load balancing failed", "LoadBalancer timeout", "service busy, no data"},
 	} {
 		for _, message := range messages {
 			body, err := json.Marshal(map[string]any{"code": "E1", "message": message, "data": nil})
@@ -175,6 +186,11 @@ func TestRawIsTheDataAsItStands(t *testing.T) {
 	require.Equal(t, data, reply(sample(t, ""), 200, body).Outcomes[0].Raw)
 	inList := sample(t, "fields: {data: list.1, transfer: list.1.transfer}")
 	require.Equal(t, data, reply(inList, 200, `{"code":"SUCCESS","list":[0,`+string(data)+`]}`).Outcomes[0].Raw)
+	// Data without a fact that is known brings nothing, but may say why.
+	unread := `{"transfer":null,"originalOperator":"","reason":"靓号"}`
+	out := reply(sample(t, ""), 200, `{"code":"SUCCESS","data":`+unread+`}`).Outcomes[0]
+	require.Equal(t, providers.NotFound, out.Kind)
+	require.Equal(t, unread, string(out.Raw))
 	whole := sample(t, "fields: {data: '', transfer: transfer, code: ''}")
 	require.Equal(t, data, reply(whole, 200, string(data)+"\n").Outcomes[0].Raw)
 }
@@ -191,15 +207,15 @@ func TestPortedAndItsBasis(t *testing.T) {
 		{" 未 携转 ", "", "", providers.No, ""},
 		{"已携转", "移动", "电信", providers.Yes, ""},
 		{"携转", "", "电信", providers.Yes, ""},
-		{"已携转", "移动", "中国移动", providers.Yes, inconsistent},
-		{"未携转", "移动", "电信", providers.Yes, inconsistent},
-		{"", "移动", "电信", providers.Yes, derived},
-		{"未知", "移动", "电信", providers.Yes, derived},
-		{"神秘", "移动", "CMCC", providers.No, derived},
-		{"", "移动", "移动", providers.No, derived},
+		{"已携转", "移动", "中国移动", providers.Yes, normal.Inconsistent},
+		{"未携转", "移动", "电信", providers.Yes, normal.Inconsistent},
+		{"", "移动", "电信", providers.Yes, normal.Derived},
+		{"未知", "移动", "电信", providers.Yes, normal.Derived},
+		{"神秘", "移动", "CMCC", providers.No, normal.Derived},
+		{"", "移动", "移动", providers.No, normal.Derived},
 		{"未知", "移动", "移动", providers.Unknown, ""},
 		{"神秘", "移动", "虚拟运营商", providers.Unknown, ""},
-		{"神秘", "移动", "电信虚拟", providers.Yes, derived},
+		{"神秘", "移动", "电信虚拟", providers.Yes, normal.Derived},
 		{"神秘", "移动", "铁通", providers.Unknown, ""},
 		{"携转中", "移动", "移动", providers.Unknown, ""},
 		{"moved", "", "", providers.Yes, ""},
@@ -231,13 +247,15 @@ func TestOtherFacts(t *testing.T) {
 	want.Area, want.MCC, want.MNC = "广东深圳", "460", "00"
 	require.Equal(t, want, facts(`{"transfer":1,"area":"广东深圳","p":"x","mcc":460,"mnc":0}`))
 	want = base
+	want.Area = "北京"
+	require.Equal(t, want, facts(`{"transfer":1,"area":"北京市-北京市"}`))
 	want.Area, want.LineType = "广东-深圳", providers.LineVoIP
 	require.Equal(t, want, facts(`{"transfer":1,"p":"广东省","c":"深圳市","kind":"VOIP","mcc":"46","mnc":"01"}`))
 	want = base
 	want.OriginalCarrier = providers.Carrier{ID: "china_telecom", Name: "ab"}
 	require.Equal(t, want, facts(`{"transfer":1,"originalOperator":"ab","currentOperator":"NOBODY"}`))
 	long := facts(`{"transfer":1,"area":"` + strings.Repeat("京", 1000) + `"}`)
-	require.LessOrEqual(t, len(long.Area), maxWord+3)
+	require.LessOrEqual(t, len(long.Area), 256+3)
 }
 
 // Whatever a product says, with any status, the outcome is a sound one and texts

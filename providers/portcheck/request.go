@@ -72,16 +72,7 @@ func jsonHead(extra map[string]any, field string) []byte {
 	if inner, err := json.Marshal(extra); err == nil && len(extra) > 0 {
 		head = slices.Concat(inner[:len(inner)-1], []byte(","))
 	}
-	return slices.Concat(head, quote(field), []byte(":"))
-}
-
-// quote is text as a JSON string; a string can always be encoded.
-func quote(text string) []byte {
-	b, err := json.Marshal(text)
-	if err != nil {
-		return []byte(`""`)
-	}
-	return b
+	return slices.Concat(head, upstream.Quote(field), []byte(":"))
 }
 
 // request is the call for one number.
@@ -96,7 +87,7 @@ func (a *asking) request(key providers.Key, n providers.Number) upstream.Request
 	case a.plain:
 		r.ContentType, r.Body = a.contentType, []byte(a.values(n).Encode())
 	default:
-		r.ContentType, r.Body = a.contentType, slices.Concat(a.head, quote(a.number(n)), []byte("}"))
+		r.ContentType, r.Body = a.contentType, slices.Concat(a.head, upstream.Quote(a.number(n)), []byte("}"))
 	}
 	a.auth.apply(&r, key.Secret)
 	return r

@@ -40,7 +40,7 @@ type settings struct {
 	NumberFormat string                      `yaml:"number_format"`
 	Countries    countries                   `yaml:"countries"`
 	SuccessCodes []string                    `yaml:"success_codes"`
-	CodeMap      wordMap[action]             `yaml:"code_map"`
+	CodeMap      wordMap[codeMeaning]        `yaml:"code_map"`
 	TransferMap  wordMap[transferWord]       `yaml:"transfer_map"`
 	OperatorMap  wordMap[operatorID]         `yaml:"operator_map"`
 	Fields       fields                      `yaml:"fields"`
@@ -233,19 +233,4 @@ func (m *wordMap[V]) UnmarshalYAML(node *yaml.Node) error {
 		(*m)[word] = v
 	}
 	return setup.Join("", errs...)
-}
-
-// oneOf reads a scalar that has to be one of the names of meanings.
-func oneOf[V any](node *yaml.Node, what string, meanings map[string]V, dst *V) error {
-	v, ok := meanings[node.Value]
-	if !ok || node.Kind != yaml.ScalarNode {
-		names := make([]string, 0, len(meanings))
-		for name := range meanings {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return setup.FieldError{Line: node.Line, Problem: fmt.Sprintf("%q is no %s; use one of %s", node.Value, what, strings.Join(names, ", "))}
-	}
-	*dst = v
-	return nil
 }

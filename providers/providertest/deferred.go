@@ -18,7 +18,8 @@ const maxPages = 1000
 // ticketOf is the nth ticket: "ticket-0001" is the one of recorded calls.
 func ticketOf(n int) string { return fmt.Sprintf("ticket-%04d", n) }
 
-// pending reports whether the case's call ends before its answers are fetched.
+// pending reports whether the case's call ends before its answers are fetched, if
+// they are to be fetched at all.
 func (s *session) pending() bool { return s.c.Query == nil }
 
 // later submits q and, unless the case ends there, fetches its answers: what the

@@ -208,12 +208,13 @@ func (s *session) ask(ctx context.Context, q providers.Query, ticket string) (r 
 			err = fmt.Errorf("the provider panicked: %v", p)
 		}
 	}()
-	if d, ok := s.provider.(providers.Deferred); ok && d.Defers(q) {
-		if r, err = s.later(ctx, d, q, ticket); err != nil {
-			return r, err
-		}
-	} else {
+	d, ok := s.provider.(providers.Deferred)
+	if !ok || !d.Defers(q) {
 		r = s.provider.Call(ctx, q)
+		return r, wellFormed(q, r, false)
+	}
+	if r, err = s.later(ctx, d, q, ticket); err != nil {
+		return r, err
 	}
 	return r, wellFormed(q, r, s.pending())
 }

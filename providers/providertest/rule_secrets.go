@@ -13,7 +13,8 @@ import (
 
 // checkSecrets: whatever the upstream echoes, no failure's text holds the key, a
 // phone number, or the address that receipts are sent to, whose token is all that
-// protects it.
+// protects it. Facts and raw objects, which go to whoever asked, hold no key
+// either. A provider is given nothing to log with.
 func checkSecrets(ctx context.Context, x *exam) error {
 	for _, c := range x.cases {
 		for at, step := range c.steps() {
@@ -22,11 +23,7 @@ func checkSecrets(ctx context.Context, x *exam) error {
 				return err
 			}
 			for echo, h := range handlers {
-				r, err := x.try(ctx, c, c.serve(at, h))
-				if err == nil {
-					err = c.leaks(r)
-				}
-				if err != nil {
+				if err := x.echoed(ctx, c, c.serve(at, h)); err != nil {
 					return fmt.Errorf("%s, %s with %s: %w", c.file, step.name, echo, err)
 				}
 			}
@@ -36,6 +33,25 @@ func checkSecrets(ctx context.Context, x *exam) error {
 		}
 	}
 	return nil
+}
+
+// echoed makes the call, asks for raw objects too, and looks at what came of it.
+func (x *exam) echoed(ctx context.Context, c *Case, h http.Handler) error {
+	s, err := x.open(c, h)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	q, err := s.query()
+	if err != nil {
+		return err
+	}
+	q.Raw = true
+	r, err := s.ask(ctx, q, ticketOf(1))
+	if err == nil {
+		err = c.leaks(r)
+	}
+	return err
 }
 
 // gone makes the call where nobody listens.
@@ -93,21 +109,34 @@ func (c *Case) echoes(at int, step step) (map[string]http.Handler, error) {
 	return all, nil
 }
 
-// leaks looks for the key and the numbers in the texts of all failures.
+// leaks looks for the key and the numbers in the texts of all failures, and for
+// the key in all that is told of the numbers.
 func (c *Case) leaks(r providers.Reply) error {
 	for _, f := range failures(r) {
 		if err := c.leaksText(f.Error() + " " + f.Code + " " + f.Message); err != nil {
 			return fmt.Errorf("the text of a failure (%v) %w", f.Kind, err)
 		}
 	}
+	for i, o := range r.Outcomes {
+		switch facts := fmt.Sprintf("%+v %+v %+v", o.Facts, o.Facts.Porting, o.Cost); {
+		case c.holdsKey(facts):
+			return fmt.Errorf("the facts of number %d hold the key", i)
+		case c.holdsKey(string(o.Raw)):
+			return fmt.Errorf("the raw object of number %d holds the key", i)
+		}
+	}
 	return nil
 }
 
+func (c *Case) holdsKey(text string) bool {
+	return c.Secret != "" && strings.Contains(strings.ToLower(text), strings.ToLower(c.Secret))
+}
+
 func (c *Case) leaksText(text string) error {
-	text = strings.ToLower(text)
-	if c.Secret != "" && strings.Contains(text, strings.ToLower(c.Secret)) {
+	if c.holdsKey(text) {
 		return errors.New("holds the key")
 	}
+	text = strings.ToLower(text)
 	for _, n := range c.numbers {
 		if strings.Contains(text, n.National) {
 			return errors.New("holds a number")

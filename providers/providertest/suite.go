@@ -115,6 +115,7 @@ func rulesFor(x *exam) []rule {
 		{"base url", overNetwork, checkBaseURL},
 		{"throttled", overNetwork, checkThrottled},
 		{"status", overNetwork, checkStatus},
+		{"bad request", overNetwork, checkBadRequest},
 		{"refused", overNetwork, checkRefused},
 		{"hang", overNetwork, checkHang},
 		{"reset", overNetwork, checkReset},

@@ -19,8 +19,13 @@ func (p *Provider) Balance(ctx context.Context, key providers.Key) (providers.Ba
 	if failure != nil {
 		return providers.Balance{}, p.refused(q, res, failure).Failure
 	}
+	return p.readBalance(q, res)
+}
+
+// readBalance is what a reply of success says of the balance.
+func (p *Provider) readBalance(q providers.Query, res upstream.Response) (providers.Balance, *providers.Failure) {
 	var balance providers.Balance
-	failure = upstream.Unreadable(res)
+	failure := upstream.Unreadable(res)
 	r := p.newReading(q)
 	list, _, ok := readReply(res.Body, func(*entry) {}, func(e *entry) {
 		if !e.hasCode || e.code != codeSuccess {

@@ -1,6 +1,10 @@
 package qxt
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lookupq/lookupq/providers/words"
+)
 
 // Codes of the vendor's table. Its only surviving copy is a scan: the readings of
 // -6, -8 and 1 are likely, those of -3 and -5 are lost, the others are certain.
@@ -23,7 +27,7 @@ const (
 	maxReasonBytes = 1024 // more of a reason is not looked at
 )
 
-// classifier turns a code other than success, and its reason, into an action:
+// classifier turns a code other than success, and its reason, into a verdict:
 // first by the operator's own rules, then by what the reason says, then by the
 // code, because the wording of the code table is better known than its numbers.
 type classifier struct {
@@ -31,61 +35,61 @@ type classifier struct {
 	reasons reasonActions
 }
 
-// action decides. hasCode is false if the entry's code cannot be read. keyFits
+// verdict decides. hasCode is false if the entry's code cannot be read. keyFits
 // says that the key has the documented length, which settles reasons that name
 // both the key and the number.
-func (c *classifier) action(e *entry, keyFits bool) action {
+func (c *classifier) verdict(e *entry, keyFits bool) words.Verdict {
 	reason := strings.ToLower(string(e.reason[:min(len(e.reason), maxReasonBytes)]))
 	for _, r := range c.reasons {
 		if r.matches(reason) {
-			return *r.Action
+			return words.Verdict(*r.Action)
 		}
 	}
-	if a, ok := c.codes[e.code]; ok && e.hasCode {
-		return a
+	if v, ok := c.codes[e.code]; ok && e.hasCode {
+		return v
 	}
-	if a := byCertainCode(e); a != actUnknown {
-		return a
+	if v := byCertainCode(e); v != words.Unknown {
+		return v
 	}
-	if a := byReason(e, reason, keyFits); a != actUnknown {
-		return a
+	if v := byReason(e, reason, keyFits); v != words.Unknown {
+		return v
 	}
 	return byCode(e)
 }
 
 // byCertainCode goes before the words: both sentences speak of numbers and
 // limits, and a batch that is too large must not end as a pause without end.
-func byCertainCode(e *entry) action {
+func byCertainCode(e *entry) words.Verdict {
 	switch {
 	case e.hasCode && e.code == codeTooMany:
-		return actSplit
+		return words.Split
 	case e.hasCode && e.code == codeBadJSON:
-		return actBug
+		return words.Bug
 	}
-	return actUnknown
+	return words.Unknown
 }
 
 // byReason knows the words of the vendor's sentences, the more telling first.
-func byReason(e *entry, reason string, keyFits bool) action {
+func byReason(e *entry, reason string, keyFits bool) words.Verdict {
 	switch {
 	case blamesKey(e, reason, keyFits):
-		return actDisableKey
-	case has(reason, "余额", "欠费", "充值"):
-		return actNoBalance
-	case hasWord(reason, "ip") || has(reason, "白名单", "授权", "权限"):
-		return actForbidden
-	case has(reason, "频繁", "频率", "过快", "并发"):
-		return actPauseKey
-	case has(reason, "限制") && !blamesNumber(e, reason):
-		return actPauseKey // but "number limited to 11 digits" is no limit of the key
+		return words.DisableKey
+	case words.Money(reason) || words.Has(reason, "欠费"):
+		return words.NoBalance
+	case words.HasWord(reason, "ip") || words.Has(reason, "白名单", "授权", "权限"):
+		return words.Forbidden
+	case words.Pace(reason):
+		return words.PauseKey
+	case words.Has(reason, "限制") && !blamesNumber(e, reason):
+		return words.PauseKey // but "number limited to 11 digits" is no limit of the key
 	case blamesNumber(e, reason):
-		return numberAction(e, reason)
-	case (hasWord(reason, "json") || hasWord(reason, "post") || has(reason, "参数")) && e.code != codeParameter:
-		return actBug
-	case has(reason, "系统", "服务器", "异常", "超时", "繁忙"):
-		return actRetry
+		return numberVerdict(e, reason)
+	case (words.HasWord(reason, "json", "post") || words.Has(reason, "参数")) && e.code != codeParameter:
+		return words.Bug
+	case words.Fault(reason):
+		return words.Retry
 	}
-	return actUnknown
+	return words.Unknown
 }
 
 // blamesKey: the word alone is enough with the code for parameters. A sentence
@@ -94,16 +98,16 @@ func blamesKey(e *entry, reason string, keyFits bool) bool {
 	if !strings.Contains(reason, "apikey") {
 		return false
 	}
-	if e.code == codeParameter && has(reason, "手机号", "号码") {
+	if e.code == codeParameter && words.Number(reason) {
 		return !keyFits
 	}
-	return e.code == codeParameter || has(reason, "不", "错", "无效", "匹配")
+	return e.code == codeParameter || words.Has(reason, "不", "错", "无效", "匹配")
 }
 
 // blamesNumber: nearly every sentence of this vendor can speak of numbers, so
 // the words count only beside a code that may be about one.
 func blamesNumber(e *entry, reason string) bool {
-	if !has(reason, "手机号", "号码") {
+	if !words.Number(reason) {
 		return false
 	}
 	switch e.code {
@@ -113,65 +117,37 @@ func blamesNumber(e *entry, reason string) bool {
 	return true
 }
 
-func numberAction(e *entry, reason string) action {
+func numberVerdict(e *entry, reason string) words.Verdict {
 	switch e.code {
 	case codeParameter, codeBadNumber:
-		return actInvalid
+		return words.Invalid
 	case codeNotFound:
-		return actNotFound
+		return words.NotFound
 	}
-	if has(reason, "系统", "服务器", "超时", "繁忙") {
-		return actRetry // "looking up the number timed out" is not the number's fault
+	if words.Has(reason, "系统", "服务器", "超时", "繁忙") {
+		return words.Retry // "looking up the number timed out" is not the number's fault
 	}
-	return actReject
+	return words.Reject
 }
 
 // byCode is the vendor's table, for reasons without a word that is known.
-func byCode(e *entry) action {
+func byCode(e *entry) words.Verdict {
 	if !e.hasCode {
-		return actUnknown
+		return words.Unknown
 	}
 	switch e.code {
 	case codeParameter, codeBadNumber:
-		return actInvalid
+		return words.Invalid
 	case codeBadKey:
-		return actDisableKey
+		return words.DisableKey
 	case codeNotFound:
-		return actNotFound
+		return words.NotFound
 	case codeNoBalance:
-		return actNoBalance
+		return words.NoBalance
 	case codeBadBody:
-		return actBug
+		return words.Bug
 	case codeServer:
-		return actRetry
+		return words.Retry
 	}
-	return actUnknown // -3 and -5, whose sentences are lost, and whatever is new
+	return words.Unknown // -3 and -5, whose sentences are lost, and whatever is new
 }
-
-func has(reason string, words ...string) bool {
-	for _, w := range words {
-		if strings.Contains(reason, w) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasWord looks for a word of Latin letters that is not a piece of a longer one:
-// the ip in "Init_isp" or "tips" is none.
-func hasWord(reason, word string) bool {
-	for from := 0; ; {
-		i := strings.Index(reason[from:], word)
-		if i < 0 {
-			return false
-		}
-		i += from
-		end := i + len(word)
-		if (i == 0 || !latin(reason[i-1])) && (end == len(reason) || !latin(reason[end])) {
-			return true
-		}
-		from = end
-	}
-}
-
-func latin(c byte) bool { return c >= 'a' && c <= 'z' || c == '_' }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/setup"
+	"github.com/lookupq/lookupq/providers/words"
 )
 
 func entryOf(code int, reason string) *entry {
@@ -17,17 +18,17 @@ func entryOf(code int, reason string) *entry {
 // Every code of the vendor's table, without a word that is known.
 func TestCodeTable(t *testing.T) {
 	t.Parallel()
-	want := map[int]action{
-		1: actInvalid, -1: actDisableKey, -2: actInvalid, -3: actUnknown, -4: actNotFound, -5: actUnknown, -6: actNoBalance,
-		-7: actBug, -8: actRetry, -9: actBug, -10: actSplit, -11: actUnknown, 7: actUnknown, 500: actUnknown,
+	want := map[int]words.Verdict{
+		1: words.Invalid, -1: words.DisableKey, -2: words.Invalid, -3: words.Unknown, -4: words.NotFound, -5: words.Unknown, -6: words.NoBalance,
+		-7: words.Bug, -8: words.Retry, -9: words.Bug, -10: words.Split, -11: words.Unknown, 7: words.Unknown, 500: words.Unknown,
 	}
 	var c classifier
 	for code, a := range want {
 		for _, reason := range []string{"", "？？"} {
-			require.Equal(t, a, c.action(entryOf(code, reason), true), code)
+			require.Equal(t, a, c.verdict(entryOf(code, reason), true), code)
 		}
 	}
-	require.Equal(t, actUnknown, c.action(&entry{}, true), "no code at all")
+	require.Equal(t, words.Unknown, c.verdict(&entry{}, true), "no code at all")
 }
 
 func TestReasonsComeBeforeCodes(t *testing.T) {
@@ -35,57 +36,57 @@ func TestReasonsComeBeforeCodes(t *testing.T) {
 	tests := []struct {
 		code   int
 		reason string
-		want   action
+		want   words.Verdict
 	}{
-		{-3, "apikey不匹配任何账户", actDisableKey},
-		{-3, "ApiKey 错误", actDisableKey},
-		{99, "APIKEY无效", actDisableKey},
-		{1, "参数验证失败：apikey长度", actDisableKey},
-		{-8, "请检查apikey", actRetry},
-		{-3, "余额已用完", actNoBalance},
-		{-8, "账户欠费", actNoBalance},
-		{2, "请充值", actNoBalance},
-		{-5, "IP不允许", actForbidden},
-		{-5, "ip: 1.2.3.4", actForbidden},
-		{-8, "不在白名单", actForbidden},
-		{-1, "未授权", actForbidden},
-		{-3, "没有权限", actForbidden},
-		{-3, "zip", actUnknown},
-		{-3, "Init_isp", actUnknown},
-		{-3, "tip ip", actForbidden},
-		{-3, "请求频繁", actPauseKey},
-		{-8, "访问频率", actPauseKey},
-		{-5, "提交过快", actPauseKey},
-		{-3, "超过并发", actPauseKey},
-		{-3, "每日限制", actPauseKey},
-		{-2, "手机号码限制11位", actInvalid},
-		{1, "号码提交过快", actPauseKey},
-		{1, "参数验证失败：手机号码无效", actInvalid},
-		{1, "参数错误", actInvalid},
-		{-4, "请检查提交的号码", actNotFound},
-		{-4, "查询异常", actRetry},
-		{-3, "号码有误", actReject},
-		{-3, "号码查询超时", actRetry},
-		{42, "手机号不支持", actReject},
-		{-7, "post内容错误或没有号码", actBug},
-		{-8, "号码查询异常", actRetry},
-		{-1, "号码或账户错误", actDisableKey},
-		{-6, "号码数不足", actNoBalance},
-		{-3, "JSON解析失败", actBug},
-		{-3, "post body", actBug},
-		{-3, "参数不全", actBug},
-		{-3, "postal", actUnknown},
-		{-3, "系统错误", actRetry},
-		{-5, "服务器内部错误", actRetry},
-		{99, "异常", actRetry},
-		{-3, "超时", actRetry},
-		{-3, "繁忙", actRetry},
-		{-10, "号码超过1000个的限制", actSplit},
-		{-9, "系统无法解析号码JSON", actBug},
+		{-3, "apikey不匹配任何账户", words.DisableKey},
+		{-3, "ApiKey 错误", words.DisableKey},
+		{99, "APIKEY无效", words.DisableKey},
+		{1, "参数验证失败：apikey长度", words.DisableKey},
+		{-8, "请检查apikey", words.Retry},
+		{-3, "余额已用完", words.NoBalance},
+		{-8, "账户欠费", words.NoBalance},
+		{2, "请充值", words.NoBalance},
+		{-5, "IP不允许", words.Forbidden},
+		{-5, "ip: 1.2.3.4", words.Forbidden},
+		{-8, "不在白名单", words.Forbidden},
+		{-1, "未授权", words.Forbidden},
+		{-3, "没有权限", words.Forbidden},
+		{-3, "zip", words.Unknown},
+		{-3, "Init_isp", words.Unknown},
+		{-3, "tip ip", words.Forbidden},
+		{-3, "请求频繁", words.PauseKey},
+		{-8, "访问频率", words.PauseKey},
+		{-5, "提交过快", words.PauseKey},
+		{-3, "超过并发", words.PauseKey},
+		{-3, "每日限制", words.PauseKey},
+		{-2, "手机号码限制11位", words.Invalid},
+		{1, "号码提交过快", words.PauseKey},
+		{1, "参数验证失败：手机号码无效", words.Invalid},
+		{1, "参数错误", words.Invalid},
+		{-4, "请检查提交的号码", words.NotFound},
+		{-4, "查询异常", words.Retry},
+		{-3, "号码有误", words.Reject},
+		{-3, "号码查询超时", words.Retry},
+		{42, "手机号不支持", words.Reject},
+		{-7, "post内容错误或没有号码", words.Bug},
+		{-8, "号码查询异常", words.Retry},
+		{-1, "号码或账户错误", words.DisableKey},
+		{-6, "号码数不足", words.NoBalance},
+		{-3, "JSON解析失败", words.Bug},
+		{-3, "post body", words.Bug},
+		{-3, "参数不全", words.Bug},
+		{-3, "postal", words.Unknown},
+		{-3, "系统错误", words.Retry},
+		{-5, "服务器内部错误", words.Retry},
+		{99, "异常", words.Retry},
+		{-3, "超时", words.Retry},
+		{-3, "繁忙", words.Retry},
+		{-10, "号码超过1000个的限制", words.Split},
+		{-9, "系统无法解析号码JSON", words.Bug},
 	}
 	var c classifier
 	for _, tt := range tests {
-		require.Equal(t, tt.want, c.action(entryOf(tt.code, tt.reason), true), "%d %s", tt.code, tt.reason)
+		require.Equal(t, tt.want, c.verdict(entryOf(tt.code, tt.reason), true), "%d %s", tt.code, tt.reason)
 	}
 }
 
@@ -95,8 +96,8 @@ func TestReasonThatNamesKeyAndNumber(t *testing.T) {
 	t.Parallel()
 	var c classifier
 	e := entryOf(1, "apikey长度错误或手机号码长度错误")
-	require.Equal(t, actInvalid, c.action(e, true))
-	require.Equal(t, actDisableKey, c.action(e, false))
+	require.Equal(t, words.Invalid, c.verdict(e, true))
+	require.Equal(t, words.DisableKey, c.verdict(e, false))
 }
 
 func TestSettings(t *testing.T) {
@@ -110,14 +111,14 @@ reason_actions:
 `)
 	require.False(t, p.singleCall)
 	c := &p.classifier
-	require.Equal(t, actRetry, c.action(entryOf(-3, ""), true))
-	require.Equal(t, actRetry, c.action(entryOf(-3, "余额"), true), "what the operator says of a code goes before the built-in words")
-	require.Equal(t, actPauseKey, c.action(entryOf(-8, ""), true))
-	require.Equal(t, actBug, c.action(entryOf(-10, ""), true), "also before the certain codes")
-	require.Equal(t, actNoBalance, c.action(entryOf(-3, "次数已到"), true), "words go before codes")
-	require.Equal(t, actForbidden, c.action(entryOf(1, "apikey已过期"), true))
-	require.Equal(t, actDisableKey, c.action(entryOf(1, "apikey"), true), "all words, not any")
-	require.Equal(t, actNotFound, c.action(entryOf(-4, ""), true), "the rest as built in")
+	require.Equal(t, words.Retry, c.verdict(entryOf(-3, ""), true))
+	require.Equal(t, words.Retry, c.verdict(entryOf(-3, "余额"), true), "what the operator says of a code goes before the built-in words")
+	require.Equal(t, words.PauseKey, c.verdict(entryOf(-8, ""), true))
+	require.Equal(t, words.Bug, c.verdict(entryOf(-10, ""), true), "also before the certain codes")
+	require.Equal(t, words.NoBalance, c.verdict(entryOf(-3, "次数已到"), true), "words go before codes")
+	require.Equal(t, words.Forbidden, c.verdict(entryOf(1, "apikey已过期"), true))
+	require.Equal(t, words.DisableKey, c.verdict(entryOf(1, "apikey"), true), "all words, not any")
+	require.Equal(t, words.NotFound, c.verdict(entryOf(-4, ""), true), "the rest as built in")
 }
 
 func TestSettingsFaultsAllAtOnce(t *testing.T) {
@@ -182,10 +183,10 @@ func TestPartition(t *testing.T) {
 // Every action has a kind for the call and for the number.
 func TestActionsHaveKinds(t *testing.T) {
 	t.Parallel()
-	for name, a := range actionNames() {
-		call, number := a.callKind(), a.numberKind()
-		require.Equal(t, a == actUnknown, call == providers.KindUndocumented, name)
-		require.Equal(t, a == actUnknown, number == providers.KindUndocumented, name)
-		require.NotEqual(t, providers.KindUnauthorized, number, "%s: one number must not disable a key", name)
+	for _, v := range append(words.Common(), words.Split) {
+		call, number := v.CallKind(), v.NumberKind()
+		require.Equal(t, v == words.Unknown, call == providers.KindUndocumented, v)
+		require.Equal(t, v == words.Unknown, number == providers.KindUndocumented, v)
+		require.NotEqual(t, providers.KindUnauthorized, number, "%d: one number must not disable a key", v)
 	}
 }

@@ -3,15 +3,12 @@ package qxt
 import (
 	"bytes"
 	"strconv"
-	"strings"
 
 	"github.com/lookupq/lookupq/providers"
 	"github.com/lookupq/lookupq/providers/normal"
 	"github.com/lookupq/lookupq/providers/upstream"
+	"github.com/lookupq/lookupq/providers/words"
 )
-
-// maxWord cuts an area or operator that is no such thing.
-const maxWord = 256
 
 // reading turns one reply into outcomes. It belongs to one call.
 type reading struct {
@@ -20,12 +17,12 @@ type reading struct {
 	join *upstream.Join
 	// keyFits: the key has the documented length.
 	keyFits bool
-	// words holds texts that come again and again (areas, operators), so that a
-	// thousand outcomes share them.
-	words map[string]string
+	// names and areas hold texts that come again and again, so that a thousand
+	// outcomes share them.
+	names, areas map[string]string
 
-	// last is the last error's verdict, kept because errors come in series.
-	last *verdict
+	// last is what the last error means, kept because errors come in series.
+	last *judged
 	// nameless counts entries that name no number, and are errors or say nothing;
 	// namelessAlike: all of them as namelessOne.
 	nameless      int
@@ -35,15 +32,15 @@ type reading struct {
 	// those that blame key or call; callAlike: all of them as callOne.
 	aboutNumbers, aboutCall int
 	callAlike               bool
-	callOne                 *verdict
+	callOne                 *judged
 }
 
-// verdict is what an error entry means, made once for equal entries.
-type verdict struct {
+// judged is what an error entry means, made once for equal entries.
+type judged struct {
 	code    int
 	hasCode bool
 	reason  string
-	action  action
+	verdict words.Verdict
 	// outcome is its meaning for one number of several, call for the whole call.
 	outcome providers.Outcome
 	call    *providers.Failure
@@ -53,7 +50,7 @@ func (p *Provider) newReading(q providers.Query) *reading {
 	return &reading{
 		p: p, q: q, keyFits: len(q.Key.Secret.Reveal()) == apikeyLength,
 		join:  upstream.NewJoin(q.Numbers, func(n providers.Number) string { return n.National }),
-		words: make(map[string]string),
+		names: make(map[string]string), areas: make(map[string]string),
 	}
 }
 
@@ -80,7 +77,7 @@ func (p *Provider) readError(q providers.Query, body []byte) (providers.Reply, b
 	var reply providers.Reply
 	understood := false
 	list, _, ok := readReply(body, func(*entry) {}, func(e *entry) {
-		if e.hasCode && e.code != codeSuccess && r.judge(e).action != actUnknown {
+		if e.hasCode && e.code != codeSuccess && r.judge(e).verdict != words.Unknown {
 			understood, reply = true, r.whole(e)
 		}
 	})
@@ -101,7 +98,7 @@ func (r *reading) whole(e *entry) providers.Reply {
 		return providers.Reply{Failure: &providers.Failure{Kind: providers.KindGarbled, Message: "the reply has no code and no numbers"}}
 	}
 	v := r.judge(e)
-	if single && v.action.aboutNumber() {
+	if single && v.verdict.AboutNumber() {
 		r.join.Rest(v.outcome)
 		return r.join.Reply()
 	}
@@ -115,10 +112,10 @@ func (r *reading) entry(e *entry) {
 		return
 	}
 	v := r.judge(e)
-	if v.action.aboutNumber() {
+	if v.verdict.AboutNumber() {
 		r.aboutNumbers++
 	} else {
-		r.callAlike = r.aboutCall == 0 || r.callAlike && r.callOne.action == v.action
+		r.callAlike = r.aboutCall == 0 || r.callAlike && r.callOne.verdict == v.verdict
 		r.callOne = v
 		r.aboutCall++
 	}
@@ -174,7 +171,7 @@ func (r *reading) raw(e *entry, out *providers.Outcome) {
 // are brought to the numbers that are left only where there is one meaning:
 // as many of them as numbers, and all alike. By position never.
 func (r *reading) reply() providers.Reply {
-	if r.aboutNumbers == 0 && r.aboutCall > 0 && r.callAlike && (r.aboutCall > 1 || r.callOne.action.aboutCall()) {
+	if r.aboutNumbers == 0 && r.aboutCall > 0 && r.callAlike && (r.aboutCall > 1 || r.callOne.verdict.AboutCall()) {
 		return providers.Reply{Failure: r.callOne.call}
 	}
 	if r.nameless > 0 {
@@ -192,41 +189,55 @@ func (r *reading) found(e *entry, out *providers.Outcome) {
 	out.Kind = providers.Found
 	f := &out.Facts
 	f.Country, f.LineType, f.Valid = countryISO, providers.LineMobile, providers.Yes
-	f.Area = r.word(e.area)
-	f.OriginalCarrier = normal.Carrier(countryISO, r.word(e.initISP))
+	f.Area = shared(r.areas, e.area, normal.SplitArea)
+	f.OriginalCarrier = r.carrier(e.initISP)
 	if bytes.Equal(e.nowISP, e.initISP) {
 		f.CurrentCarrier = f.OriginalCarrier
 	} else {
-		f.CurrentCarrier = normal.Carrier(countryISO, r.word(e.nowISP))
+		f.CurrentCarrier = r.carrier(e.nowISP)
 	}
-	if len(e.res) == 1 {
-		switch e.res[0] {
-		case '0':
-			f.Ported = providers.No
-		case '1':
-			f.Ported = providers.Yes
-		} // 3 is a segment of virtual or unknown operators: no verdict
+	if stated, ok := ported(e.res); ok {
+		f.Ported, f.PortedBasis = normal.Judge(stated, f.OriginalCarrier, f.CurrentCarrier)
 	}
 	r.raw(e, out)
 }
 
-// word is b as a string, made once a reply.
-func (r *reading) word(b []byte) string {
-	if s, ok := r.words[string(b)]; ok {
+// ported is what res states. It is false for 3, a segment of virtual or unknown
+// operators, and for what the vendor may come up with next: there is no verdict
+// then, nor do the operators give one.
+func ported(res []byte) (providers.Tri, bool) {
+	switch string(res) {
+	case "":
+		return providers.Unknown, true
+	case "0":
+		return providers.No, true
+	case "1":
+		return providers.Yes, true
+	}
+	return providers.Unknown, false
+}
+
+func (r *reading) carrier(name []byte) providers.Carrier {
+	return normal.Carrier(countryISO, shared(r.names, name, normal.Word))
+}
+
+// shared is what text is made into, made once a reply.
+func shared(made map[string]string, text []byte, into func(string) string) string {
+	if s, ok := made[string(text)]; ok {
 		return s
 	}
-	s := strings.ToValidUTF8(string(b[:min(len(b), maxWord)]), "\uFFFD")
-	r.words[string(b)] = s
+	s := into(normal.Word(string(text)))
+	made[string(text)] = s
 	return s
 }
 
 // judge classifies an error entry.
-func (r *reading) judge(e *entry) *verdict {
+func (r *reading) judge(e *entry) *judged {
 	if v := r.last; v != nil && v.code == e.code && v.hasCode == e.hasCode && v.reason == string(e.reason) {
 		return v
 	}
-	v := &verdict{code: e.code, hasCode: e.hasCode, reason: string(e.reason)}
-	v.action = r.p.classifier.action(e, r.keyFits)
+	v := &judged{code: e.code, hasCode: e.hasCode, reason: string(e.reason)}
+	v.verdict = r.p.classifier.verdict(e, r.keyFits)
 	f := providers.Failure{Message: upstream.Clean(v.reason, r.q.Key.Secret)}
 	if v.hasCode {
 		f.Code = strconv.Itoa(v.code)
@@ -239,23 +250,23 @@ func (r *reading) judge(e *entry) *verdict {
 	return v
 }
 
-func (v *verdict) callKind() providers.Kind {
-	if v.action == actUnknown && !v.hasCode {
+func (v *judged) callKind() providers.Kind {
+	if v.verdict == words.Unknown && !v.hasCode {
 		return providers.KindGarbled
 	}
-	return v.action.callKind()
+	return v.verdict.CallKind()
 }
 
-func (v *verdict) numberOutcome(f providers.Failure) providers.Outcome {
-	f.Kind = v.action.numberKind()
+func (v *judged) numberOutcome(f providers.Failure) providers.Outcome {
+	f.Kind = v.verdict.NumberKind()
 	switch {
-	case v.action == actNotFound:
+	case v.verdict == words.NotFound:
 		return providers.Outcome{Kind: providers.NotFound}
-	case v.action == actInvalid, v.action == actDisableKey && v.code == codeParameter:
+	case v.verdict == words.Invalid, v.verdict == words.DisableKey && v.code == codeParameter:
 		// Beside numbers that were answered, code 1 cannot mean the key.
 		f.Kind = providers.KindRejected
 		return providers.Outcome{Kind: providers.Invalid, Failure: &f}
-	case v.action == actUnknown && !v.hasCode:
+	case v.verdict == words.Unknown && !v.hasCode:
 		f.Kind = providers.KindGarbled
 	}
 	return providers.Outcome{Kind: providers.Failed, Failure: &f}

@@ -1,6 +1,7 @@
 package qxt
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lookupq/lookupq/providers"
+	"github.com/lookupq/lookupq/providers/normal"
 	"github.com/lookupq/lookupq/providers/setup"
 	"github.com/lookupq/lookupq/providers/upstream"
 )
@@ -70,17 +72,31 @@ func TestFacts(t *testing.T) {
 		Country: "CN", Area: "湖北-恩施", LineType: providers.LineMobile, Valid: providers.Yes,
 		OriginalCarrier: providers.Carrier{ID: "china_mobile", Name: "移动"}, CurrentCarrier: providers.Carrier{ID: "china_telecom", Name: "电信"},
 	}
-	for res, ported := range map[string]providers.Tri{"0": providers.No, "1": providers.Yes, "3": providers.Unknown, "": providers.Unknown, "9": providers.Unknown, "10": providers.Unknown} {
+	type verdict struct {
+		ported providers.Tri
+		basis  string
+	}
+	apart := map[string]verdict{"0": {providers.Yes, normal.Inconsistent}, "1": {providers.Yes, ""}, "": {providers.Yes, normal.Derived}, "3": {}, "9": {}, "10": {}}
+	alike := map[string]verdict{"0": {providers.No, ""}, "1": {providers.Yes, normal.Inconsistent}, "": {providers.No, normal.Derived}, "3": {}, "9": {}, "10": {}}
+	for res, v := range apart {
 		want := base
-		want.Ported = ported
+		want.Ported, want.PortedBasis = v.ported, v.basis
 		r := p.read(query(numberA), response("["+found(numberA, res)+"]"))
+		require.Equal(t, []providers.Outcome{{Kind: providers.Found, Facts: want}}, r.Outcomes, res)
+		want.Ported, want.PortedBasis = alike[res].ported, alike[res].basis
+		want.CurrentCarrier = providers.Carrier{ID: "china_mobile", Name: "中国移动"}
+		r = p.read(query(numberA), response("["+strings.Replace(found(numberA, res), "电信", "中国移动", 1)+"]"))
 		require.Equal(t, []providers.Outcome{{Kind: providers.Found, Facts: want}}, r.Outcomes, res)
 	}
 	r := p.read(query(numberC), response(`[{"code":0,"result":{"res":3,"Mobile":"`+numberC+`","Area":"-","Initisp":"虚拟运营商","Nowisp":"未知"}}]`))
 	require.Equal(t, providers.Facts{
-		Country: "CN", Area: "-", LineType: providers.LineMobile, Valid: providers.Yes,
+		Country: "CN", LineType: providers.LineMobile, Valid: providers.Yes,
 		OriginalCarrier: providers.Carrier{ID: "virtual", Name: "虚拟运营商"},
 	}, r.Outcomes[0].Facts)
+	for written, area := range map[string]string{"北京-北京": "北京", "北京": "北京", "广东省-深圳市": "广东-深圳", "-": ""} {
+		body := strings.Replace(found(numberA, "1"), "湖北-恩施", written, 1)
+		require.Equal(t, area, p.read(query(numberA), response(body)).Outcomes[0].Facts.Area, written)
+	}
 }
 
 func TestRawIsTheEntry(t *testing.T) {
@@ -226,5 +242,30 @@ func FuzzRead(f *testing.F) {
 		for _, out := range r.Outcomes {
 			require.Equal(t, out.Kind == providers.Failed || out.Kind == providers.Invalid, out.Failure != nil)
 		}
+	})
+}
+
+// Whatever is said of a balance, it is a number that can be compared, or a failure.
+func FuzzBalance(f *testing.F) {
+	for _, body := range []string{
+		`{"code":0,"reason":"Succ","result":{"feeType":"预付费","balance":"12048"}}`, `{"code":0,"result":{"feeType":"后付费","balance":-2047}}`,
+		`{"code":0,"result":{"balance":"NaN"}}`, `{"code":0,"result":{"balance":"1e999"}}`, `{"code":-1,"reason":"apikey不匹配"}`, `{"code":1,"reason":"手机号"}`,
+		`[{"code":0,"result":{"balance":"1"}}]`, `{"code":0}`, `{"code":0,"result":{"balance":""}}`, `<html>`, "",
+	} {
+		f.Add([]byte(body))
+	}
+	p, err := New(setup.Config{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		b, failure := p.readBalance(query(), response(string(body)))
+		if failure != nil {
+			require.Equal(t, providers.Balance{}, b)
+			return
+		}
+		require.False(t, math.IsNaN(b.Amount) || math.IsInf(b.Amount, 0))
+		require.Equal(t, "lookups", b.Unit)
+		require.True(t, b.Postpaid || b.Amount >= 0)
 	})
 }

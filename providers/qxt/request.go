@@ -1,7 +1,6 @@
 package qxt
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -18,7 +17,7 @@ const (
 // case-sensitive, and differ from those of the other calls.
 func batchRequest(q providers.Query) upstream.Request {
 	body := make([]byte, 0, 128+len(q.Numbers)*(mobileDigits+3))
-	body = append(append(append(body, `{"ApiKey":`...), quote(q.Key.Secret)...), `,"PhoneNumbers":[`...)
+	body = append(append(append(body, `{"ApiKey":`...), upstream.Quote(q.Key.Secret.Reveal())...), `,"PhoneNumbers":[`...)
 	for i, n := range q.Numbers {
 		if i > 0 {
 			body = append(body, ',')
@@ -45,13 +44,4 @@ func post(path, contentType string, body []byte, key providers.Key) upstream.Req
 	return upstream.Request{
 		Method: http.MethodPost, Path: path, ContentType: contentType, Body: body, Secrets: []providers.Secret{key.Secret},
 	}
-}
-
-// quote is the secret as a JSON string; a string can always be encoded.
-func quote(s providers.Secret) []byte {
-	b, err := json.Marshal(s.Reveal())
-	if err != nil {
-		return []byte(`""`)
-	}
-	return b
 }

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lookupq/lookupq/providers/setup"
+	"github.com/lookupq/lookupq/providers/words"
 )
 
 // settings are what the type takes under `settings:`; the package comment
@@ -25,7 +26,7 @@ func readSettings(node *yaml.Node) (settings, error) {
 }
 
 // codeActions says what codes mean, before the built-in table.
-type codeActions map[int]action
+type codeActions map[int]words.Verdict
 
 // UnmarshalYAML reads {"-3": retry}, its codes quoted or not.
 func (c *codeActions) UnmarshalYAML(node *yaml.Node) error {
@@ -45,9 +46,9 @@ func (c *codeActions) UnmarshalYAML(node *yaml.Node) error {
 		case twice:
 			errs = append(errs, setup.FieldError{Line: key.Line, Path: key.Value, Problem: "is there twice; remove one"})
 		default:
-			var a action
-			errs = append(errs, setup.Join(key.Value, value.Decode(&a)))
-			(*c)[code] = a
+			v, err := words.Decode(value, words.Split)
+			errs = append(errs, setup.Join(key.Value, err))
+			(*c)[code] = v
 		}
 	}
 	return setup.Join("", errs...)
@@ -62,7 +63,17 @@ type reasonActions []reasonAction
 type reasonAction struct {
 	All    []string `yaml:"all"`
 	Any    []string `yaml:"any"`
-	Action *action  `yaml:"action"`
+	Action *named   `yaml:"action"`
+}
+
+// named is a verdict by its name in the settings.
+type named words.Verdict
+
+// UnmarshalYAML reads one of those that a reply of this vendor can ask for.
+func (n *named) UnmarshalYAML(node *yaml.Node) error {
+	v, err := words.Decode(node, words.Split)
+	*n = named(v)
+	return err
 }
 
 func (r *reasonAction) matches(reason string) bool {
@@ -71,7 +82,7 @@ func (r *reasonAction) matches(reason string) bool {
 			return false
 		}
 	}
-	return len(r.Any) == 0 || has(reason, r.Any...)
+	return len(r.Any) == 0 || words.Has(reason, r.Any...)
 }
 
 // UnmarshalYAML reads the list and checks each rule.
@@ -96,12 +107,12 @@ func (r *reasonAction) check(node *yaml.Node) error {
 	if len(r.All)+len(r.Any) == 0 {
 		return setup.FieldError{Line: node.Line, Problem: "has no words; give all, any or both"}
 	}
-	for _, words := range [][]string{r.All, r.Any} {
-		for i, w := range words {
+	for _, list := range [][]string{r.All, r.Any} {
+		for i, w := range list {
 			if strings.TrimSpace(w) == "" {
 				return setup.FieldError{Line: node.Line, Problem: "has an empty word, which is in every reason; remove it"}
 			}
-			words[i] = strings.ToLower(w)
+			list[i] = strings.ToLower(w)
 		}
 	}
 	if r.Action == nil {

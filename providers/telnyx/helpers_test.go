@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -70,6 +71,45 @@ func query(op operation, numbers ...string) providers.Query {
 		q.Numbers = append(q.Numbers, number(n))
 	}
 	return q
+}
+
+// askAll calls until all numbers of q have what is theirs, as the worker does: what
+// is innocent is asked again.
+func askAll(t testing.TB, p *Provider, q providers.Query) providers.Reply {
+	t.Helper()
+	all := providers.Reply{Outcomes: make([]providers.Outcome, len(q.Numbers))}
+	open := make([]int, len(q.Numbers)) // indices into all
+	for i := range open {
+		open[i] = i
+	}
+	for range 10_000 {
+		rest := q
+		rest.Numbers = nil
+		for _, i := range open {
+			rest.Numbers = append(rest.Numbers, q.Numbers[i])
+		}
+		r := p.Call(t.Context(), rest)
+		if r.Failure != nil {
+			if !r.Failure.Innocent {
+				return r
+			}
+			time.Sleep(r.Failure.RetryAfter) //nolint:forbidigo // as the worker does
+			continue
+		}
+		var again []int
+		for i, o := range r.Outcomes {
+			if o.Failure != nil && o.Failure.Innocent {
+				again = append(again, open[i])
+				continue
+			}
+			all.Outcomes[open[i]] = o
+		}
+		if open = again; len(open) == 0 {
+			return all
+		}
+	}
+	require.FailNow(t, "this does not end")
+	return all
 }
 
 // said sums up a reply: kind and failure of each outcome, or the call's failure.

@@ -11,10 +11,14 @@ import (
 	"github.com/lookupq/lookupq/providers/upstream"
 )
 
-// comeBack is when a call that had to wait for the list may ask again.
+// comeBack is when a call that found nothing left to fetch may ask again.
 const comeBack = 250 * time.Millisecond
 
-// ledgers are the lists of the accounts, by key. There are as many as keys are
+// staleAfter is when an unfinished list is thrown away, at least: what is listed
+// slowly must not begin anew for ever.
+const staleAfter = 5 * time.Minute
+
+// ledgers are what is known of the accounts, by key. There are as many as keys are
 // configured. Safe in parallel.
 type ledgers struct {
 	mu    sync.Mutex
@@ -26,8 +30,7 @@ func (ls *ledgers) of(key providers.Key) *ledger {
 	defer ls.mu.Unlock()
 	l := ls.byKey[key]
 	if l == nil {
-		l = &ledger{turn: make(chan struct{}, 1)}
-		l.turn <- struct{}{}
+		l = &ledger{}
 		if ls.byKey == nil {
 			ls.byKey = make(map[providers.Key]*ledger)
 		}
@@ -36,59 +39,101 @@ func (ls *ledgers) of(key providers.Key) *ledger {
 	return l
 }
 
-// ledger keeps the list of one account's porting numbers.
+// ledger keeps what is known of one account's porting numbers. Safe in parallel;
+// no lock is held while a request is under way.
 type ledger struct {
-	pace pace
-	// turn holds one token. Whoever has it reads the list; the others wait for it.
-	turn chan struct{}
-	// ready and draft belong to whoever has the turn: the list, and one being read.
+	mu sync.Mutex
+	// ready is the list, draft one that is being read.
 	ready *list
 	draft *reading
+	// searches are the unfinished ones for single numbers, by number.
+	searches map[string]*search
 }
 
-// list returns the list of the key's account, and reads it if there is none or it
-// is too old. What a call cannot finish, the next one goes on with.
-func (s *session) list(ctx context.Context) (*list, *providers.Failure) {
-	l, maxAge := s.ledger, time.Duration(s.p.settings.MaxAge)
-	waiting, stop := context.WithDeadline(ctx, s.until)
-	defer stop()
-	select {
-	case <-l.turn:
-		defer func() { l.turn <- struct{}{} }()
-	case <-waiting.Done():
-		return nil, l.later()
-	}
+// errand is one page that a call is to fetch.
+type errand struct {
+	draft *reading
+	page  int
+	ask   ask
+}
+
+// begin returns the list if there is one that is good, else a page to fetch; neither
+// where all pages there are to fetch are under way.
+func (l *ledger) begin(s settings) (*list, *errand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maxAge := time.Duration(s.MaxAge)
 	if l.ready != nil && time.Since(l.ready.at) <= maxAge {
 		return l.ready, nil
 	}
 	l.ready = nil
-	if l.draft == nil || time.Since(l.draft.at) > maxAge {
-		l.draft = newReading(s.p.settings)
+	if l.draft == nil || time.Since(l.draft.at) > max(maxAge, staleAfter) {
+		l.draft = newReading(s)
 	}
-	for {
-		res, no := s.send(ctx, l.draft.next())
-		if no != nil {
-			return nil, no.failure
-		}
-		done, ok := l.draft.take(res.Body)
-		switch {
-		case !ok:
-			return nil, upstream.Unreadable(res)
-		case done:
-			l.ready, l.draft = l.draft.finish(), nil
-			return l.ready, nil
-		case waiting.Err() != nil:
-			return nil, l.later()
-		}
+	page, ok := l.draft.claim()
+	if !ok {
+		return nil, nil
 	}
+	return nil, &errand{draft: l.draft, page: page, ask: l.draft.request(page)}
 }
 
-// later is the failure of a call whose time was not enough. As it says when to
-// come back, it uses up no attempt of its numbers.
-func (l *ledger) later() *providers.Failure {
+// giveBack has the page fetched by another call.
+func (l *ledger) giveBack(e *errand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.draft.giveBack(e.page)
+}
+
+// take reads a page. It returns the list if that has completed it; ok is false if
+// body is no such page, which is to be fetched again then.
+func (l *ledger) take(e *errand, body []byte) (_ *list, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e.draft != l.draft {
+		return l.ready, true // the list was given up, or is ready without it
+	}
+	done, ok := l.draft.take(e.page, body)
+	switch {
+	case !ok:
+		l.draft.giveBack(e.page)
+		return nil, false
+	case done:
+		l.ready, l.draft = l.draft.finish(), nil
+	}
+	return l.ready, true
+}
+
+// list returns the list of the key's account, or brings it a page further. Calls at
+// the same time fetch different pages; none waits for another.
+func (s *session) list(ctx context.Context, l *ledger) (*list, *providers.Failure) {
+	ready, e := l.begin(s.p.settings)
+	switch {
+	case ready != nil:
+		return ready, nil
+	case e == nil:
+		return nil, unfinished(comeBack)
+	}
+	res, no := s.send(ctx, e.ask)
+	if no != nil {
+		l.giveBack(e)
+		return nil, no.failure
+	}
+	ready, ok := l.take(e, res.Body)
+	switch {
+	case !ok:
+		return nil, upstream.Unreadable(res)
+	case ready == nil:
+		return nil, unfinished(0)
+	}
+	return ready, nil
+}
+
+// unfinished is the failure of a call that did what one request can do, or that
+// found nothing to do before after has passed. Nobody is at fault.
+func unfinished(after time.Duration) *providers.Failure {
 	return &providers.Failure{
-		Kind: providers.KindUnavailable, RetryAfter: max(comeBack, l.pace.heldFor()),
-		Message: "the account's porting numbers are still being listed, ask again in a moment",
+		Kind: providers.KindRetryable, Innocent: true, RetryAfter: after,
+		Message: "the account's porting orders are still being read",
 	}
 }
 
@@ -121,34 +166,59 @@ func (l *list) outcome(n providers.Number, raw bool) providers.Outcome {
 }
 
 // reading is a list that is being read: first the orders, then the numbers, which
-// refer to them. It belongs to whoever has the ledger's turn.
+// refer to them. It belongs to whoever has the ledger's lock.
 type reading struct {
 	settings settings
 	at       time.Time // of the last page
 	numbers  bool      // the orders are complete
-	page     int
-	count    int // entries read in this pass
-	// results is how many there were by the pass's first page. Entries that go away
-	// while pages are read move others to pages that were read already; a pass
-	// that ends with another number is made once more.
-	results count
-	again   bool
-	orders  map[string]*order
-	list    *list
-	words   map[string]string
+	// next is the page of this pass to be handed out next, pages how many there are:
+	// one, until it has told. out are under way, redo have failed. ended is set
+	// once a page was empty.
+	next, pages, out int
+	redo             []int
+	ended            bool
+	count            int // entries read in this pass
+	// results is how many there were by the pass's first page, moved that another
+	// page said otherwise. Entries that go away while pages are read move others to
+	// pages that were read already; such a pass over the numbers is made once more.
+	results      count
+	moved, again bool
+	orders       map[string]*order
+	list         *list
+	words        map[string]string
 }
 
 func newReading(s settings) *reading {
 	return &reading{
-		settings: s, at: time.Now(), page: 1,
+		settings: s, at: time.Now(), next: 1, pages: 1,
 		orders: make(map[string]*order), words: make(map[string]string),
 		list: &list{rows: make(map[string]row)},
 	}
 }
 
-// next is the request for the next page.
-func (r *reading) next() ask {
-	query := pageOf(r.page, r.settings.PageSize)
+// claim hands out a page to fetch; false if there is none.
+func (r *reading) claim() (page int, ok bool) {
+	switch last := len(r.redo) - 1; {
+	case last >= 0:
+		page, r.redo = r.redo[last], r.redo[:last]
+	case r.next <= r.pages && !r.ended:
+		page = r.next
+		r.next++
+	default:
+		return 0, false
+	}
+	r.out++
+	return page, true
+}
+
+func (r *reading) giveBack(page int) {
+	r.out--
+	r.redo = append(r.redo, page)
+}
+
+// request is the one for a page.
+func (r *reading) request(page int) ask {
+	query := pageOf(page, r.settings.PageSize)
 	if r.numbers {
 		return ask{route: portingNumbers, query: query}
 	}
@@ -157,14 +227,15 @@ func (r *reading) next() ask {
 	return ask{route: portingOrders, query: query}
 }
 
-// take reads a page and moves on; done if it was the last one. ok is false if
-// body is no such page, which changes nothing.
-func (r *reading) take(body []byte) (done, ok bool) {
+// take reads a page that was handed out; done if it was the last one of all. ok is
+// false if body is no such page, which changes nothing.
+func (r *reading) take(number int, body []byte) (done, ok bool) {
 	p, ok := readList(body)
 	if !ok || !p.pages.known && len(p.data) > 0 {
 		return false, false // or nobody could tell where the list ends
 	}
 	r.at = time.Now()
+	r.out--
 	r.count += len(p.data)
 	if r.count > r.settings.MaxNumbers || p.results.known && p.results.n > r.settings.MaxNumbers {
 		r.refuse()
@@ -177,29 +248,30 @@ func (r *reading) take(body []byte) (done, ok bool) {
 			r.orders[l.ID.s] = r.share(l.order())
 		} // an order that cannot be read lacks its details; its numbers name its id and state
 	}
-	if r.page == 1 {
+	if number == 1 {
 		r.results = p.results
 	}
-	if len(p.data) > 0 && r.page < p.pages.n {
-		r.page++
+	r.moved = r.moved || p.results != r.results
+	r.pages = p.pages.n
+	r.ended = r.ended || len(p.data) == 0
+	if r.out > 0 || len(r.redo) > 0 || r.next <= r.pages && !r.ended {
 		return false, true
 	}
-	return r.endPass(p.results), true
+	return r.endPass(), true
 }
 
 // endPass starts the next pass; true if there is none.
-func (r *reading) endPass(results count) bool {
-	moved := results != r.results
-	r.page, r.count = 1, 0
+func (r *reading) endPass() bool {
 	switch {
 	case !r.numbers:
 		r.numbers = true
-		return false
-	case moved && !r.again:
+	case r.moved && !r.again:
 		r.again = true
-		return false
+	default:
+		return true
 	}
-	return true
+	r.next, r.pages, r.count, r.ended, r.moved = 1, 1, 0, false, false
+	return false
 }
 
 // takeNumber notes a number's order if it is the one that counts.

@@ -12,20 +12,20 @@ import (
 	"github.com/lookupq/lookupq/providers/upstream"
 )
 
-// lookup asks who serves the one number of q. The number is part of the address
-// because Telnyx has it there; no text of ours shows it.
-func (p *Provider) lookup(ctx context.Context, q providers.Query) providers.Reply {
-	if len(q.Numbers) != 1 {
+// lookup asks who serves the one number of the call. The number is part of the
+// address because Telnyx has it there; no text of ours shows it.
+func (s *session) lookup(ctx context.Context) providers.Reply {
+	if len(s.q.Numbers) != 1 {
 		return providers.Reply{Failure: &providers.Failure{
 			Kind: providers.KindTooMany, Message: "number_lookup takes one number a call",
 		}}
 	}
-	res, no := p.wire.send(ctx, q.Key, ask{
-		route: numberLookup, free: q.Numbers[0].E164, query: url.Values{"type": {"carrier"}},
+	res, no := s.send(ctx, ask{
+		route: numberLookup, free: s.q.Numbers[0].E164, query: url.Values{"type": {"carrier"}},
 	})
 	switch {
 	case no == nil:
-		return readLookup(q, res)
+		return readLookup(s.q, res)
 	case no.notThere():
 		return one(providers.Outcome{Kind: providers.NotFound})
 	case no.canadian():
@@ -33,7 +33,27 @@ func (p *Provider) lookup(ctx context.Context, q providers.Query) providers.Repl
 			Kind: providers.KindUnsupported, Code: no.failure.Code, Message: no.failure.Message,
 		}})
 	}
-	return no.reply(q.Numbers)
+	return no.lookupReply()
+}
+
+// lookupReply is the refused lookup's: of the number only if it is named as what is
+// wrong. A 422 may as well be about the account, or the type of lookup.
+func (r *refusal) lookupReply() providers.Reply {
+	if r.failure.Kind == providers.KindRefused {
+		for _, p := range r.problems {
+			if p.aboutNumber() || r.status == http.StatusUnprocessableEntity && p.atNumber() {
+				return one(r.outcome(p))
+			}
+		}
+	}
+	return providers.Reply{Failure: r.failure}
+}
+
+// atNumber reports whether the problem points at the number of a lookup.
+func (p problem) atNumber() bool {
+	at := p.at[strings.LastIndexAny(p.at, "/.")+1:]
+	_, listed := element(p.at)
+	return at == "phone_number" || at == "number" || listed
 }
 
 func one(o providers.Outcome) providers.Reply {

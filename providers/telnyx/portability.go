@@ -8,13 +8,13 @@ import (
 	"github.com/lookupq/lookupq/providers/upstream"
 )
 
-// portability asks whether the numbers of q could be ported to Telnyx.
-func (p *Provider) portability(ctx context.Context, q providers.Query) providers.Reply {
-	res, no := p.wire.send(ctx, q.Key, ask{route: portabilityChecks, body: portabilityBody(q.Numbers)})
+// portability asks whether the numbers could be ported to Telnyx.
+func (s *session) portability(ctx context.Context) providers.Reply {
+	res, no := s.send(ctx, ask{route: portabilityChecks, body: portabilityBody(s.q.Numbers)})
 	if no != nil {
-		return no.reply(q.Numbers)
+		return no.reply(s.q.Numbers)
 	}
-	return readPortability(q, res)
+	return readPortability(s.q, res)
 }
 
 // portabilityBody is {"phone_numbers":["+13035550000",…]}. The numbers are digits.

@@ -14,26 +14,29 @@
 //     carrier's name is that of the number block's owner unless the number was
 //     ported; so the original carrier is known where the reply says "not ported".
 //   - porting_status: the number's porting order in the key's own account. Few
-//     numbers (porting_direct) are asked for one by one; for more, the account's
-//     orders and numbers are listed page by page, once for all, and looked up in
-//     memory. A number without an order is not found. Of several orders, the one
+//     numbers (porting_direct) are asked for one by one, a call each; for more, the
+//     account's orders and numbers are listed page by page, a call each, once for
+//     all, and looked up in memory. A number without an order is not found. Of several orders, the one
 //     created last that is not cancelled counts; the last one if all are. The
 //     status that comes with a number is preferred to its order's. Of an order,
 //     only its id, states, date and exception codes are read: what else is in the
 //     reply (account number, PIN, tax id) is skipped while decoding.
 //
-// The list is the one thing that is kept: for porting_max_age, by key, 100 to 200
-// bytes a number. A call reads on where the last one had to stop. While it is
-// being read, calls fail as "unavailable, try again in a moment", which uses up
-// no attempt of a number.
+// A call is one request, whatever is asked. Where an answer takes more (the pages of
+// a list, an order that has to be looked at), the call fails with Failure.Innocent
+// and keeps what it has learned for the next one, so that each request has a permit.
+// Calls of one key at the same time read different pages.
+//
+// What is kept, by key: the list, for porting_max_age, 100 to 200 bytes a number; and
+// the unfinished searches for single numbers, at most 1000 of them.
 //
 //	settings:
 //	  operation: portability        # where neither job nor route has the option
+//	  read_timeout: 10s             # of number_lookup and porting_status; the provider's timeout holds as well
 //	  porting_direct: 3             # how many numbers of a call are still asked for one by one
 //	  porting_max_age: 5m           # how long the list of porting numbers is good
 //	  porting_max_numbers: 200000   # a longer list is refused
 //	  porting_page_size: 100        # entries a page
-//	  porting_page_rate: 4/s        # pages of the list, for each key; fewer when Telnyx says that little is left
 package telnyx
 
 import (
@@ -126,8 +129,7 @@ func (p *Provider) ValidateOptions(opts providers.Options) error {
 	return err
 }
 
-// Call asks for all numbers of q. It is one request, but for porting_status: a
-// list has pages, and its requests after the first are paced.
+// Call asks for all numbers of q, with one request or none.
 func (p *Provider) Call(ctx context.Context, q providers.Query) providers.Reply {
 	op, err := p.operationOf(q.Options)
 	if err != nil {
@@ -138,14 +140,8 @@ func (p *Provider) Call(ctx context.Context, q providers.Query) providers.Reply 
 			return providers.Reply{Failure: p.noNumber}
 		}
 	}
-	switch op {
-	case opLookup:
-		return p.lookup(ctx, q)
-	case opPorting:
-		return p.portingStatus(ctx, q)
-	case opPortability:
-	}
-	return p.portability(ctx, q)
+	s := session{p: p, q: q}
+	return s.ask(ctx, op)
 }
 
 // Check reads one porting order of the key's account, which costs nothing, and

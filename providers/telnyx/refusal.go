@@ -227,7 +227,14 @@ func (p problem) aboutNumber() bool { return p.code == codeBadNumber || p.code =
 // reply is the refused call's: numbers that Telnyx points at have their outcomes
 // and the others are to be asked again; a refusal that points at none is the call's.
 func (r *refusal) reply(numbers []providers.Number) providers.Reply {
-	if r.failure.Kind != providers.KindRefused || len(r.problems) == 0 {
+	switch {
+	case r.failure.Kind != providers.KindRefused:
+		return providers.Reply{Failure: r.failure}
+	case len(r.problems) == 0 && len(numbers) == 1 && r.status == http.StatusUnprocessableEntity:
+		invalid := r.outcome(problem{}) // it can mean no other
+		invalid.Failure.Message = r.failure.Message
+		return one(invalid)
+	case len(r.problems) == 0:
 		return providers.Reply{Failure: r.failure}
 	}
 	outcomes := make([]providers.Outcome, len(numbers))

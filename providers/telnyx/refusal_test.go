@@ -37,7 +37,9 @@ func TestKindOfRefusal(t *testing.T) {
 		{"media type", 415, "", nil, providers.Failure{Kind: providers.KindInternal, Code: "415"}},
 		{"unauthorized", 401, problems("10009", "Authentication failed", ""), nil, providers.Failure{Kind: providers.KindUnauthorized, Code: "10009"}},
 		{"unauthorized by code", 400, problems("10009", "Authentication failed", ""), nil, providers.Failure{Kind: providers.KindUnauthorized, Code: "10009"}},
-		{"forbidden", 403, problems("10010", "Authorization failed", ""), nil, providers.Failure{Kind: providers.KindForbidden, Code: "10010"}},
+		{"no right to the operation", 403, problems("10010", "Authorization failed", ""), nil, providers.Failure{Kind: providers.KindMisconfigured, Code: "10010"}},
+		{"no right to the operation, retry", 403, problems("10010", "Authorization failed", ""), []string{"X-Should-Retry", "true"}, providers.Failure{Kind: providers.KindMisconfigured, Code: "10010"}},
+		{"forbidden for another reason", 403, problems("20012", "Account inactive", ""), nil, providers.Failure{Kind: providers.KindForbidden, Code: "20012"}},
 		{"forbidden without words", 403, "", nil, providers.Failure{Kind: providers.KindForbidden, Code: "403"}},
 		{"no money", 402, "", nil, providers.Failure{Kind: providers.KindNoBalance, Code: "402"}},
 		{"no money by words", 403, problems("20100", "Insufficient Funds", ""), nil, providers.Failure{Kind: providers.KindNoBalance, Code: "20100"}},
@@ -118,7 +120,9 @@ func TestWhichNumberIsRefused(t *testing.T) {
 		{"pointer elsewhere", 422, problems("10015", "x", "/other/1"), three, "call: refused (code 10015): x"},
 		{"no pointer", 422, problems("10015", "x", ""), three, "call: refused (code 10015): x"},
 		{"no pointer, one number", 422, problems("10015", "x", ""), three[:1], "invalid rejected (code 10015): x"},
-		{"no words, one number", 422, "", three[:1], "call: refused (code 422): Unprocessable Entity"},
+		{"no words, one number", 422, "", three[:1], "invalid rejected (code 422): Unprocessable Entity"},
+		{"no words", 422, "", three, "call: refused (code 422): Unprocessable Entity"},
+		{"400 without words, one number", 400, "", three[:1], "call: refused (code 400): Bad Request"},
 		{"400 with a pointer is ours", 400, problems("10015", "x", "/phone_numbers/0"), three, "call: internal (code 10015): x"},
 		{"400 about a number", 400, problems("10002", "x", ""), three[:1], "invalid rejected (code 10002): x"},
 	}
@@ -142,6 +146,15 @@ func TestNumberLookupErrors(t *testing.T) {
 		{"not there", 404, problems("10005", "Resource not found", ""), "not found"},
 		{"404 of a wrong address", 404, problems("10099", "No route", ""), "call: misconfigured (code 10099): No route"},
 		{"invalid", 422, problems("10002", "Invalid phone number: +13035550000", ""), "invalid rejected (code 10002): Invalid phone number: +…0000"},
+		{"not E.164", 422, problems("10016", "x", ""), "invalid rejected (code 10016): x"},
+		{"a number by 400", 400, problems("10002", "x", ""), "invalid rejected (code 10002): x"},
+		{"a pointer to the number", 422, problems("10015", "x", "/phone_number"), "invalid rejected (code 10015): x"},
+		{"the parameter", 422, `{"errors":[{"code":"10015","title":"x","source":{"parameter":"phone_number"}}]}`, "invalid rejected (code 10015): x"},
+		{"another parameter", 422, `{"errors":[{"code":"10015","title":"x","source":{"parameter":"type"}}]}`, "call: refused (code 10015): x"},
+		{"a pointer elsewhere", 422, problems("10015", "x", "/type"), "call: refused (code 10015): x"},
+		{"an account without the feature", 422, problems("10015", "Carrier lookups are not enabled", ""), "call: refused (code 10015): Carrier lookups are not enabled"},
+		{"no words", 422, "", "call: refused (code 422): Unprocessable Entity"},
+		{"no right", 403, problems("10010", "Authorization failed", ""), "call: misconfigured (code 10010): the key may not use number_lookup: Authorization failed"},
 		{"canadian", 422, problems("10015", "+13035550000 is a Canadian number", ""), "failed unsupported (code 10015): +…0000 is a Canadian number"},
 		{"echo of the address", 500, "GET /v2/number_lookup/+13035550000?type=carrier failed", "call: unavailable (code 500): Internal Server Error: GET /v2/number_lookup/+…0000?type=carrier failed"},
 		{"another number's answer", 200, `{"data":{"phone_number":"+13035550001","carrier":{"name":"X"}}}`, "failed missing: the reply leaves this number out"},
@@ -181,4 +194,11 @@ func TestLookupFacts(t *testing.T) {
 		r := readLookup(query(opLookup, "+13035550000"), upstream.Response{Status: 200, Body: []byte(tt.body)})
 		require.Equal(t, []providers.Outcome{{Kind: providers.Found, Facts: tt.want}}, r.Outcomes, name)
 	}
+}
+
+// worker check is told of the key, and of no operation.
+func TestCheckOfAForbiddenKey(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t, "", transport(func(*http.Request) *http.Response { return says(403, problems("10010", "Authorization failed", "")) }))
+	require.Equal(t, providers.KindForbidden, p.Check(t.Context(), key()).Kind)
 }

@@ -198,7 +198,7 @@ func TestOnlyAllowedRequestsLeave(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]int)
 	dice := rand.New(rand.NewPCG(1, 2))
-	p := newProvider(t, "{porting_page_rate: 100000/s, porting_max_age: 1ms}", transport(func(r *http.Request) *http.Response {
+	p := newProvider(t, "porting_max_age: 1ms", transport(func(r *http.Request) *http.Response {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[r.Method+" "+strings.TrimPrefix(r.URL.EscapedPath(), "/v2")]++

@@ -2,8 +2,6 @@ package telnyx
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -15,16 +13,16 @@ import (
 // settings are what the type takes under `settings:`; the package comment
 // documents them.
 type settings struct {
-	Operation  operation `yaml:"operation"`
-	Direct     int       `yaml:"porting_direct"`
-	MaxAge     age       `yaml:"porting_max_age"`
-	MaxNumbers int       `yaml:"porting_max_numbers"`
-	PageSize   int       `yaml:"porting_page_size"`
-	PageRate   interval  `yaml:"porting_page_rate"`
+	Operation   operation `yaml:"operation"`
+	ReadTimeout age       `yaml:"read_timeout"`
+	Direct      int       `yaml:"porting_direct"`
+	MaxAge      age       `yaml:"porting_max_age"`
+	MaxNumbers  int       `yaml:"porting_max_numbers"`
+	PageSize    int       `yaml:"porting_page_size"`
 }
 
 const (
-	// maxDirect: each of them is a request of its own.
+	// maxDirect: each of them is a call of its own.
 	maxDirect = 20
 	// mostNumbers bounds the memory of a list to some hundred megabytes.
 	mostNumbers = 5_000_000
@@ -34,8 +32,8 @@ const (
 
 func readSettings(node *yaml.Node) (settings, error) {
 	s := settings{
-		Operation: opPortability, Direct: 3, MaxAge: age(5 * time.Minute), MaxNumbers: 200_000,
-		PageSize: 100, PageRate: interval(time.Second / 4),
+		Operation: opPortability, ReadTimeout: age(10 * time.Second),
+		Direct: 3, MaxAge: age(5 * time.Minute), MaxNumbers: 200_000, PageSize: 100,
 	}
 	err := setup.Decode(node, &s)
 	return s, setup.Join("settings", err,
@@ -86,25 +84,5 @@ func (a *age) UnmarshalYAML(node *yaml.Node) error {
 		return setup.FieldError{Line: node.Line, Problem: "must be above 0"}
 	}
 	*a = age(d)
-	return nil
-}
-
-// interval is the time between two requests, written as a rate: "4/s", "30/m".
-type interval time.Duration
-
-// UnmarshalYAML reads the rate.
-func (i *interval) UnmarshalYAML(node *yaml.Node) error {
-	count, per, _ := strings.Cut(node.Value, "/")
-	if per != "" && strings.Trim(per[:1], "0123456789") != "" {
-		per = "1" + per
-	}
-	n, errN := strconv.ParseFloat(count, 64)
-	window, errPer := dur.Parse(per)
-	d := float64(window) / n
-	sensible := n > 0 && d >= 1 && d <= float64(24*time.Hour) // false for NaN
-	if errN != nil || errPer != nil || !sensible {
-		return setup.FieldError{Line: node.Line, Problem: fmt.Sprintf("%.40q is no rate; write it like 4/s, 30/m or 5/3s", node.Value)}
-	}
-	*i = interval(d)
 	return nil
 }

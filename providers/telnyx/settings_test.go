@@ -15,7 +15,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t, "", nil)
 	require.Equal(t, settings{
-		Operation: opPortability, Direct: 3, MaxAge: age(5 * time.Minute), MaxNumbers: 200_000, PageSize: 100, PageRate: interval(250 * time.Millisecond),
+		Operation: opPortability, ReadTimeout: age(10 * time.Second), Direct: 3, MaxAge: age(5 * time.Minute), MaxNumbers: 200_000, PageSize: 100,
 	}, p.settings)
 	p = newProvider(t, `
 operation: porting_status
@@ -23,10 +23,10 @@ porting_direct: 0
 porting_max_age: 1h
 porting_max_numbers: 5
 porting_page_size: 250
-porting_page_rate: 5/2s
+read_timeout: 20s
 `, nil)
 	require.Equal(t, settings{
-		Operation: opPorting, Direct: 0, MaxAge: age(time.Hour), MaxNumbers: 5, PageSize: 250, PageRate: interval(400 * time.Millisecond),
+		Operation: opPorting, ReadTimeout: age(20 * time.Second), Direct: 0, MaxAge: age(time.Hour), MaxNumbers: 5, PageSize: 250,
 	}, p.settings)
 	partition, failure := p.Partition(number("+13035550000"), nil)
 	require.Nil(t, failure)
@@ -41,7 +41,7 @@ porting_direct: 21
 porting_max_age: 0
 porting_max_numbers: 0
 porting_page_size: 1001
-porting_page_rate: fast
+read_timeout: fast
 porting_rate: 4/s
 `), &node))
 	_, err := New(setup.Config{Settings: &node, BaseURL: "nowhere"})
@@ -52,12 +52,12 @@ porting_rate: 4/s
 		"settings.porting_max_age (line 3): must be above 0",
 		"settings.porting_max_numbers (line 4): 0 is not between 1 and 5000000",
 		"settings.porting_page_size (line 5): 1001 is not between 1 and 1000",
-		`settings.porting_page_rate (line 6): "fast" is no rate; write it like 4/s, 30/m or 5/3s`,
+		"settings.read_timeout (line 6): ",
 		"settings.porting_rate (line 7): is no setting of this type; known are operation, porting_direct",
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	for _, bad := range []string{"porting_page_rate: 0/s", "porting_page_rate: 4", "porting_page_rate: 4/0s", "porting_page_rate: /s", "porting_page_rate: -1/s", "porting_page_rate: NaN/s", "porting_max_age: soon", "[]", "x"} {
+	for _, bad := range []string{"read_timeout: 0", "read_timeout: 4", "porting_page_rate: 4/s", "porting_max_age: soon", "[]", "x"} {
 		var node yaml.Node
 		require.NoError(t, yaml.Unmarshal([]byte(bad), &node))
 		_, err := New(setup.Config{Settings: &node})

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -26,7 +27,7 @@ type Request struct {
 	Header      http.Header
 	ContentType string
 	Body        []byte
-	// Secrets are hidden in every text that leaves the package.
+	// Secrets are hidden in every text that leaves the package, and in replies.
 	Secrets []providers.Secret
 }
 
@@ -34,8 +35,9 @@ type Request struct {
 type Response struct {
 	Status int
 	Header http.Header
-	// Body is plain, whatever the encoding was, and without a byte order mark.
-	// It is the caller's. Of a status outside 2xx it is the first 64 KiB at most.
+	// Body is plain, whatever the encoding was, without a byte order mark, and
+	// without the request's secrets, if the upstream repeated them. It is the
+	// caller's. Of a status outside 2xx it is the first 64 KiB at most.
 	Body []byte
 }
 
@@ -59,13 +61,24 @@ func (c *Client) Do(ctx context.Context, r Request) (Response, *providers.Failur
 	if !success(res.StatusCode) {
 		// The status says enough; a body that breaks off only loses its words.
 		out.Body, _ = c.read(res, maxErrorBody)
+		out.Body = redactBody(out.Body, r.Secrets)
 		return out, c.statusFailure(out, r.Secrets)
 	}
 	out.Body, err = c.read(res, c.maxBody)
 	if err != nil {
 		return Response{}, bodyFailure(ctx, err, r.Secrets)
 	}
+	out.Body = redactBody(out.Body, r.Secrets)
 	return out, nil
+}
+
+// Quote is text as a JSON string. A string can always be encoded.
+func Quote(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil {
+		return []byte(`""`)
+	}
+	return b
 }
 
 func success(status int) bool { return status >= 200 && status < 300 }
@@ -157,7 +170,7 @@ func statusMessage(r Response, secrets []providers.Secret) string {
 	case body[0] == '<':
 		text += " (an HTML page)"
 	default:
-		text += ": " + Clean(string(body), secrets...)
+		text += ": " + string(body)
 	}
 	return Clean(text, secrets...)
 }

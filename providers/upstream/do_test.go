@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -298,6 +301,23 @@ func TestBodies(t *testing.T) {
 				require.Equal(t, tt.want, string(res.Body), name)
 			}
 		}
+	}
+}
+
+// A key that the upstream repeats does not get into what is made of the reply.
+func TestBodiesRepeatNoSecret(t *testing.T) {
+	t.Parallel()
+	quoted, err := json.Marshal(secret)
+	require.NoError(t, err)
+	for _, status := range []int{200, 400} {
+		c := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, `{"a":%s,"b":"%s %s","c":"%s","d":"short"}`, quoted, secret, strings.ToUpper(secret), base64.StdEncoding.EncodeToString([]byte(secret)))
+		})
+		r := get()
+		r.Secrets = []providers.Secret{providers.NewSecret("short"), providers.NewSecret(secret), {}}
+		res, _ := c.Do(t.Context(), r)
+		require.JSONEq(t, `{"a":"[redacted]","b":"[redacted] [redacted]","c":"[redacted]","d":"short"}`, string(res.Body))
 	}
 }
 

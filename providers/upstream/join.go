@@ -81,12 +81,13 @@ func (j *Join) Rest(out providers.Outcome) {
 // Extra counts n entries that could be brought to no number.
 func (j *Join) Extra(n int) { j.extra += n }
 
-// Outcomes are those placed so far, at the places of their numbers; the others
-// are zero values until Reply.
-func (j *Join) Outcomes() []providers.Outcome { return j.outcomes }
-
 // Reply ends the join: numbers without an entry failed with KindMissing.
 func (j *Join) Reply() providers.Reply {
 	j.Rest(providers.Outcome{Kind: providers.Failed, Failure: j.missing})
 	return providers.Reply{Outcomes: j.outcomes, Extra: j.extra, Duplicates: j.repeated}
+}
+
+// One is the reply to one number.
+func One(out providers.Outcome) providers.Reply {
+	return providers.Reply{Outcomes: []providers.Outcome{out}}
 }

@@ -75,6 +75,9 @@ func Decode(node *yaml.Node, more ...Verdict) (Verdict, error) {
 // OneOf reads a scalar that has to be one of the names of meanings; what is the
 // kind of thing that they are.
 func OneOf[V any](node *yaml.Node, what string, meanings map[string]V) (V, error) {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
 	v, ok := meanings[node.Value]
 	if ok && node.Kind == yaml.ScalarNode {
 		return v, nil

@@ -69,6 +69,11 @@ func TestDecode(t *testing.T) {
 		_, err := decode(text)
 		require.ErrorContains(t, err, want)
 	}
+	list := new(yaml.Node)
+	require.NoError(t, yaml.Unmarshal([]byte("[&x retry, *x]"), list))
+	got, err = words.Decode(list.Content[0].Content[1])
+	require.NoError(t, err)
+	require.Equal(t, words.Retry, got)
 	_, err = decode("sing", words.Misconfigured)
 	require.ErrorContains(t, err, "invalid_number, misconfigured, no_balance")
 }

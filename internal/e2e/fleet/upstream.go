@@ -47,15 +47,6 @@ func keys(calls int) []key {
 // variable is where a worker finds the credential.
 func (k key) variable() string { return "FLEET_KEY_" + strings.ToUpper(k.name) }
 
-// environment are all credentials, for the workers.
-func (p *nightPlan) environment() []string {
-	var env []string
-	for _, k := range p.keys {
-		env = append(env, k.variable()+"="+k.secret())
-	}
-	return env
-}
-
 // nightPlan says what the upstreams do, and when.
 type nightPlan struct {
 	keys    []key
@@ -66,6 +57,15 @@ type nightPlan struct {
 
 // span is a stretch of time; where times count from is said where it is used.
 type span struct{ from, to time.Duration }
+
+// environment are all credentials, for the workers.
+func (p *nightPlan) environment() []string {
+	var env []string
+	for _, k := range p.keys {
+		env = append(env, k.variable()+"="+k.secret())
+	}
+	return env
+}
 
 // jitter is the most that a call takes longer than the least.
 func (p *nightPlan) jitter() time.Duration { return p.latency / 10 }

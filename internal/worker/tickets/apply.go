@@ -10,7 +10,7 @@ func (d *Desk) seeRecord(id string, r *record) {
 	t := d.index.tickets[id]
 	if t == nil {
 		t = newTicket(id, r)
-		t.since = d.cfg.Now()
+		t.since, t.moved = d.cfg.Now(), r.Owner != d.cfg.WorkerID
 		d.index.add(t)
 	}
 	t.round = d.view.round
@@ -38,7 +38,7 @@ func (d *Desk) relearn(t *ticket, s *status, revision uint64) {
 	t.learn(s)
 	d.index.recount(t)
 	if t.owner != before {
-		t.adoptAt = time.Time{}
+		t.adoptAt, t.moved, t.served = time.Time{}, true, bitset{}
 		if t.owner == d.cfg.WorkerID {
 			t.since, t.nextSweep = d.cfg.Now(), time.Time{}
 			d.adopted(t, before)
@@ -73,14 +73,18 @@ func (d *Desk) seeReceipt(id string, i int, body []byte, at time.Time) {
 	d.index.recount(t)
 	number := t.numbers[i]
 	if d.unpark(id, number) {
-		d.post(letter{ticket: t, number: number, body: body, at: at})
+		d.post(letter{ticket: t, place: i, number: number, body: body, at: at})
 	}
 }
 
 // forget drops a ticket that is not in the bucket any more. d.mu is held.
 func (d *Desk) forget(t *ticket) {
 	d.index.remove(t)
-	d.recall(t.id)
+	if s := t.now(); s == submitting || s == void {
+		d.recall(t.id)
+		return
+	}
+	d.dismiss(t.id, missing()) // it was handed in, and may have been paid
 }
 
 // recall lets the numbers that wait for a ticket be looked at. d.mu is held.

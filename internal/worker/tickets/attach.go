@@ -33,7 +33,8 @@ type Attachment struct {
 // that is not answered yet. A reclaimed one also takes what was answered in an
 // open or a kept ticket, from the newest that has it, and bears the cost: the
 // worker that would have borne it is gone. A fresh one takes nothing, unless it
-// is reclaimed.
+// is reclaimed. To a ticket from before its job was stored a reclaimed item is
+// like any other: it was not handed in there.
 //
 // With a reclaimed item among asks, Attach first makes sure that it knows
 // everything that was in the bucket when it was called. If it cannot before ctx
@@ -53,7 +54,7 @@ func (d *Desk) Attach(ctx context.Context, asks []Ask) ([]Attachment, error) {
 	defer d.mu.Unlock()
 	for i := range asks {
 		if t := d.ticketFor(&asks[i]); t != nil {
-			found[i] = Attachment{Ticket: t.id, Paid: !asks[i].Reclaimed}
+			found[i] = Attachment{Ticket: t.id, Paid: !asks[i].mayBeIn(t)}
 		}
 	}
 	return found, nil
@@ -69,10 +70,22 @@ func (d *Desk) ticketFor(a *Ask) *ticket {
 		return nil
 	}
 	key := numberKey{number, scopeOf(a.ShareGroup, a.Partition)}
-	return d.index.newest(key, func(t *ticket) bool { return t.serves(number, a.Reclaimed) })
+	return d.index.newest(key, func(t *ticket) bool {
+		own := a.mayBeIn(t)
+		return (own || !a.Fresh) && t.serves(number, own)
+	})
 }
 
-// serves tells whether an item may wait for number in t.
+// clockSkew is how far the clocks of workers and of NATS may be apart.
+const clockSkew = time.Minute
+
+// mayBeIn tells whether a's own job may have handed it in with t.
+func (a *Ask) mayBeIn(t *ticket) bool {
+	return a.Reclaimed && !t.created.Before(a.Stored.Add(-clockSkew))
+}
+
+// serves tells whether an item may wait for number in t; reclaimed: it may be
+// its own.
 func (t *ticket) serves(number uint64, reclaimed bool) bool {
 	i := t.find(number)
 	switch {

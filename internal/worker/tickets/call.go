@@ -71,16 +71,33 @@ func (d *Desk) submit(ctx context.Context, q providers.Query) providers.Reply {
 		d.discard(id)
 		return providers.Reply{Failure: notSent("the ticket could not be stored")}
 	}
-	if ctx.Err() != nil { // a process that was stopped for a while wakes up here
-		d.discard(id)
-		return providers.Reply{Failure: notSent("the time was up")}
+	defer d.counted(len(r.Numbers))
+	// A process that was stopped for a while wakes up here.
+	switch {
+	case d.late(ctx):
+		fail = notSent("the time was up")
+	case !d.cfg.Sure():
+		fail = notSent("the worker may have lost its jobs")
 	}
-	reply := d.cfg.Impl.Submit(ctx, q, id, d.callback(token))
-	return d.record(ctx, t, reply)
+	if fail != nil {
+		d.discard(id)
+		return providers.Reply{Failure: fail}
+	}
+	return d.record(ctx, t, d.handIn(ctx, q, id, d.callback(token)))
 }
 
+// notSent fails a call that nobody heard of: neither numbers nor key nor upstream
+// are to blame for it.
 func notSent(why string) *providers.Failure {
-	return &providers.Failure{Kind: providers.KindUnavailable, Message: "not sent: " + why}
+	return &providers.Failure{Kind: providers.KindRetryable, Message: "not sent: " + why, Innocent: true, RetryAfter: restFor}
+}
+
+// late tells whether ctx has ended. The timer that ends it fires late in a process
+// that was stopped, and counts no time in a machine that was suspended.
+func (d *Desk) late(ctx context.Context) bool {
+	end, has := ctx.Deadline()
+	now := d.cfg.Now()
+	return ctx.Err() != nil || has && (!now.Before(end) || !now.Round(0).Before(end.Round(0)))
 }
 
 // callback is where receipts of the token's ticket go.
@@ -135,19 +152,29 @@ func (r *record) group(groups []string) {
 }
 
 // open stores a new ticket and takes it into the index, so that a receipt which
-// is faster than the watcher finds it. It keeps trying until ctx ends.
+// is faster than the watcher finds it. It keeps trying for a part of ctx's time.
 func (d *Desk) open(ctx context.Context, id string, r *record) (*ticket, error) {
-	if err := d.create(ctx, id, r); err != nil {
-		return nil, err
+	bound := createTimeout
+	if end, ok := ctx.Deadline(); ok {
+		bound = min(bound, time.Until(end)/3)
 	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	err := d.create(ctx, id, r)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err != nil {
+		d.unstorable = d.cfg.Now().Add(restFor)
+		return nil, err
+	}
+	d.unstorable = time.Time{}
 	t := d.index.tickets[id]
 	if t == nil { // else the watcher was faster
 		t = newTicket(id, r)
 		d.index.add(t)
 	}
 	t.round, t.calling, t.since = d.view.round, true, d.cfg.Now()
+	d.inCalls += len(r.Numbers)
 	return t, nil
 }
 
@@ -197,6 +224,9 @@ func (d *Desk) settle(ctx context.Context, t *ticket, s state, finals []final) {
 	if len(finals) > 0 {
 		t.setFinal(finals)
 		t.fresh = true
+		for _, f := range finals {
+			t.serve(f.Index) // with the reply
+		}
 	}
 	if s == unsure && t.answered.count > 0 {
 		s = submitted // a receipt was faster

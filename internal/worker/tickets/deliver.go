@@ -15,6 +15,7 @@ const askAgain = 2
 type letter struct {
 	ticket *ticket // its first block only: d.mu is not held
 	id     string  // where there is no ticket
+	place  int     // of the number in the ticket, -1 if it has it not
 	number uint64
 	// body is the receipt; without one it is outcome.
 	body    []byte
@@ -24,7 +25,8 @@ type letter struct {
 
 // Parked says that the packer waits for numbers of a ticket. What is known of
 // them already comes at once, through deliver; a number that the ticket will
-// never answer comes back as missing. It does not block.
+// never answer comes back as missing, and as innocent if the upstream has never
+// heard of the ticket. It does not block.
 func (d *Desk) Parked(ticket string, numbers []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,6 +91,22 @@ func (d *Desk) runPost(ctx context.Context) {
 			d.deliver(id, late)
 			d.count.delivered.Add(uint64(len(late)))
 		}
+		d.noteServed(letters)
+	}
+}
+
+// noteServed notes whose outcomes were delivered. Of a worker that is not sure of
+// its jobs, somebody else may have them, and come for the outcomes.
+func (d *Desk) noteServed(letters []letter) {
+	if !d.cfg.Sure() {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range letters {
+		if l.ticket != nil {
+			l.ticket.serve(l.place)
+		}
 	}
 }
 
@@ -102,7 +120,7 @@ func (d *Desk) read(l letter) (id string, late batch.Late) {
 	if l.body == nil {
 		return l.ticket.id, late
 	}
-	r, err := d.cfg.Impl.Receipt(l.body, l.ticket.raw)
+	r, err := d.receipt(l.body, l.ticket.raw)
 	if err != nil || r.Number != late.Number {
 		// It could be read when it was stored; a newer program may have done that.
 		late.Outcome = providers.Outcome{Failure: &providers.Failure{Kind: providers.KindGarbled, Message: "the stored receipt cannot be read"}}
@@ -112,8 +130,25 @@ func (d *Desk) read(l letter) (id string, late batch.Late) {
 	return l.ticket.id, late
 }
 
+// missing is a number that was handed in, and perhaps paid.
 func missing() providers.Outcome {
 	return providers.Outcome{Failure: &providers.Failure{
 		Kind: providers.KindMissing, Message: "handed in, never answered", Tries: askAgain,
 	}}
+}
+
+// neverSent is a number whose ticket the upstream certainly never had: nobody is
+// to blame, and it is asked again at once.
+func neverSent() providers.Outcome {
+	return providers.Outcome{Failure: &providers.Failure{
+		Kind: providers.KindRetryable, Message: "its batch was never handed in", Innocent: true,
+	}}
+}
+
+// neverTaken is a number whose ticket the upstream does not know. That is no proof,
+// so innocence ends with askAgain calls.
+func neverTaken() providers.Outcome {
+	o := neverSent()
+	o.Failure.Message, o.Failure.Tries = "its batch never arrived", askAgain
+	return o
 }

@@ -41,10 +41,14 @@ const (
 	// markerTTL is how long the mark of a removed ticket stays for watchers that
 	// are cut off; after half of it they read everything again.
 	markerTTL = time.Hour
-	// keepFor is how long a closed ticket stays, in time that its owner lives: the
-	// redelivered job of a crashed worker still finds the answer when Redis was
-	// flushed between receipt and result. Redelivery takes 30 s, plus the queue.
+	// keepFor is how long a closed ticket stays, in time that its owner lives, after
+	// all who waited for it were answered by the worker that made it: should it
+	// crash before their results are stored, the jobs' next worker finds them.
 	keepFor = 10 * time.Minute
+	// keepUnclaimed is the same for a ticket whose numbers were not all answered, or
+	// that was taken over: its jobs come back when there is Redis, a usable provider
+	// and room for them. A day sees most outages through; ticketTTL bounds it.
+	keepUnclaimed = 24 * time.Hour
 	// adoptAfter is how long an owner is seen dead before its tickets are taken
 	// over, up to three times it by chance: a registry that starts knows nobody.
 	adoptAfter = 5 * time.Second
@@ -52,6 +56,13 @@ const (
 	unsureAfter = time.Second
 	// storeTimeout bounds one write where the context does not.
 	storeTimeout = 10 * time.Second
+	// createTimeout bounds the storing of a ticket, with a third of its call's time.
+	createTimeout = 5 * time.Second
+	// restFor is how long no ticket is stored after one could not be.
+	restFor = time.Second
+	// hardLimit times GiveUpAfter is when a ticket is given up though its owner
+	// could not ask for it.
+	hardLimit = 10
 	// linger is how long deliveries are gathered.
 	linger = 10 * time.Millisecond
 	// pacePerTick divides the shortest time of a provider's pace: how often the
@@ -93,8 +104,8 @@ type Config struct {
 	// Sure is asked between storing a ticket and handing it in: false means that the
 	// worker may have stood still, and others may have its jobs. nil is always sure.
 	Sure func() bool
-	Log     zerolog.Logger
-	Now     func() time.Time
+	Log  zerolog.Logger
+	Now  func() time.Time
 	// Rand is uniform in [0, 1).
 	Rand func() float64
 }
@@ -107,9 +118,10 @@ type Desk struct {
 	prefix  string // of this provider's subjects
 	deliver func(ticket string, outcomes []batch.Late)
 
-	keep, adopt, tick time.Duration // the constants above; tests shorten them
+	keep, keepLong, adopt, tick time.Duration // the constants above; tests shorten them
 
 	count counters
+	told  sync.Map // the first panics
 
 	roused   chan struct{} // 1: upkeep has something to do
 	posted   chan struct{} // 1: the outbox has something
@@ -122,9 +134,11 @@ type Desk struct {
 	waits    map[string]map[uint64]struct{} // numbers that the packer waits for, by ticket
 	replays  map[string]struct{}            // tickets whose waiting numbers need a look
 	outbox   []letter
-	discards map[string]bool // tickets to remove, never handed in; true while that is on its way
-	sweeping map[string]bool // keys that are being asked with
-	reserved int             // numbers that room was taken for, without a ticket yet
+	discards map[string]bool           // tickets to remove, never handed in; true while that is on its way
+	sweeping map[string]bool           // keys that are being asked with
+	faults   map[string]providers.Kind // of questions with a key, while they fail
+	reserved int                       // numbers that room was taken for
+	inCalls  int                       // of these, numbers that are in the index already
 	// unstorable is until when no ticket is to be stored, after one could not be.
 	unstorable time.Time
 }
@@ -152,10 +166,10 @@ func New(cfg Config) (*Desk, error) {
 	bucket, pace := cfg.Names.TicketsBucket(), cfg.Impl.Pace()
 	return &Desk{
 		cfg: cfg, pace: pace, stream: "KV_" + bucket, prefix: "$KV." + bucket + "." + cfg.Provider + ".",
-		keep: keepFor, adopt: adoptAfter, tick: tickOf(pace),
+		keep: keepFor, keepLong: keepUnclaimed, adopt: adoptAfter, tick: tickOf(pace),
 		roused: make(chan struct{}, 1), posted: make(chan struct{}, 1), recalled: make(chan struct{}, 1), stalled: make(chan struct{}, 1),
 		index: newIndex(), waits: make(map[string]map[uint64]struct{}), replays: make(map[string]struct{}),
-		discards: make(map[string]bool), sweeping: make(map[string]bool),
+		discards: make(map[string]bool), sweeping: make(map[string]bool), faults: make(map[string]providers.Kind),
 	}, nil
 }
 
@@ -183,11 +197,12 @@ func (d *Desk) Run(ctx context.Context) error {
 }
 
 // Outstanding is how many numbers were handed in and not answered, over the fleet
-// as far as this worker sees, and how many there may be. Cheap.
+// as far as this worker sees, or have room reserved here; and how many there may
+// be. Cheap.
 func (d *Desk) Outstanding() (now, limit int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.index.outstanding + d.reserved, d.pace.Outstanding
+	return d.used(), d.pace.Outstanding
 }
 
 // rouse wakes the owner of a channel of capacity 1.

@@ -60,6 +60,8 @@ type upstream struct {
 	answers map[string][][]byte
 	down    bool
 	page    int
+	// pages takes the place of what answers say.
+	pages func(f providers.Fetch) providers.Page
 
 	submits, fetches, receipts atomic.Int64
 }
@@ -129,6 +131,9 @@ func (u *upstream) Fetch(_ context.Context, f providers.Fetch) providers.Page {
 	u.fetches.Add(1)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.pages != nil {
+		return u.pages(f)
+	}
 	if u.down {
 		return providers.Page{Failure: &providers.Failure{Kind: providers.KindUnavailable}}
 	}

@@ -94,7 +94,7 @@ func TestAWorkerDiesInTheSubmit(t *testing.T) {
 				f.up.answer(ticket, number(1))
 				require.Equal(t, providers.Found, next.awaitLate(ticket, number(1))[0].Outcome.Kind)
 			} else {
-				require.Equal(t, missing(), next.awaitLate(ticket, number(1))[0].Outcome)
+				require.Equal(t, neverTaken(), next.awaitLate(ticket, number(1))[0].Outcome)
 				next.awaitStored(ticket, "void")
 				got, err := next.Attach(t.Context(), reclaimed(number(1)))
 				require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestWithoutNATSNothingIsSent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	none := w.Provider().Call(ctx, query(number(2)))
-	require.Equal(t, providers.KindUnavailable, none.Failure.Kind)
+	require.Equal(t, notSent("the ticket could not be stored"), none.Failure)
 	require.Contains(t, none.Failure.Message, "not sent")
 	require.Empty(t, none.Ticket)
 	require.EqualValues(t, 1, f.up.submits.Load())

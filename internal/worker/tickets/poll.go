@@ -30,7 +30,36 @@ func (d *Desk) sweepKey(ctx context.Context, key string, due []*ticket) {
 		if !d.beginSweep(t) {
 			continue
 		}
-		d.endSweep(ctx, t, d.sweep(ctx, t))
+		a := d.sweep(ctx, t)
+		d.noteFault(key, a)
+		d.endSweep(ctx, t, a)
+	}
+}
+
+// noteFault counts questions that failed, and logs when one fails with a key for
+// another reason than before, or works again.
+func (d *Desk) noteFault(key string, a answers) {
+	if a.failure == nil && !a.complete {
+		return // there was no permit, or no NATS
+	}
+	d.mu.Lock()
+	before, failed := d.faults[key]
+	if a.failure == nil {
+		delete(d.faults, key)
+	} else {
+		d.faults[key] = a.failure.Kind
+	}
+	d.mu.Unlock()
+	switch {
+	case a.failure == nil && failed:
+		d.cfg.Log.Info().Str("key", key).Msg("the upstream answers questions about batches again")
+	case a.failure == nil:
+		return
+	case !failed || before != a.failure.Kind:
+		d.cfg.Log.Warn().Str("key", key).AnErr("failure", a.failure).Msg("the upstream cannot be asked about batches")
+	}
+	if a.failure != nil {
+		d.count.fetchFailures.Add(1)
 	}
 }
 
@@ -62,23 +91,24 @@ func (d *Desk) sweep(ctx context.Context, t *ticket) answers {
 		}
 		a.known = a.known || page.Known
 		if a.failure = page.Failure; a.failure != nil {
-			d.count.fetchFailures.Add(1)
 			return a
 		}
 		if d.storeEntries(ctx, t, page.Entries) != nil {
 			return a
 		}
 		if !page.More || d.isComplete(t) {
-			break
+			a.complete = true
+			return a
 		}
 		cursor = page.Next
 	}
-	a.complete = true
+	a.failure = &providers.Failure{Kind: providers.KindGarbled, Message: "the pages do not end"}
 	return a
 }
 
-// fewPages may bring nothing: an upstream may look in several places.
-const fewPages = 8
+// fewPages may bring nothing: an upstream may look in several places, as the
+// records of two weeks by their days.
+const fewPages = 32
 
 // fetch asks for one page; cursor is what the page before it said. The error is
 // that of the permit.
@@ -91,21 +121,21 @@ func (d *Desk) fetch(ctx context.Context, key providers.Key, t *ticket, n int, c
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
 	defer cancel()
 	d.count.fetches.Add(1)
-	return d.cfg.Impl.Fetch(ctx, providers.Fetch{Key: key, Ticket: t.id, SubmittedAt: t.created, Page: n, Cursor: cursor}), nil
+	return d.ask(ctx, providers.Fetch{Key: key, Ticket: t.id, SubmittedAt: t.created, Page: n, Cursor: cursor}), nil
 }
 
 // storeEntries stores what a page says of numbers without a receipt. Entries that
 // cannot be read or belong to no number of t are counted and passed over.
 func (d *Desk) storeEntries(ctx context.Context, t *ticket, entries [][]byte) error {
 	for _, entry := range entries {
-		r, err := d.cfg.Impl.Receipt(entry, false)
+		r, err := d.receipt(entry, false)
 		if err != nil || r.Ticket != "" && r.Ticket != t.id {
-			d.count.rejected.Add(1)
+			d.count.strange.Add(1)
 			continue
 		}
 		i, ok := t.place(r)
 		if !ok {
-			d.count.rejected.Add(1)
+			d.count.strange.Add(1)
 			continue
 		}
 		fresh, err := d.storeReceipt(ctx, t, i, entry)
@@ -161,8 +191,9 @@ func (d *Desk) judge(t *ticket, a answers) (verdict state, next time.Time) {
 		if a.failure != nil && a.failure.RetryAfter > d.pace.PollEvery {
 			next = now.Add(a.failure.RetryAfter)
 		}
-		// Nobody answers any more: waited for is as long again, of this worker's time.
-		if last := later(giveUp, t.since).Add(d.pace.GiveUpAfter); !now.Before(last) {
+		// Only the upstream's own word ends the waiting; or a long time without any, of
+		// this worker's life.
+		if last := later(t.created, t.since).Add(hardLimit * d.pace.GiveUpAfter); !now.Before(last) {
 			return done, next
 		}
 		return noState, next

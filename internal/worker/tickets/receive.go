@@ -61,7 +61,7 @@ func (d *Desk) receive(w http.ResponseWriter, r *http.Request, token string) int
 		}
 		return http.StatusBadRequest
 	}
-	receipt, err := d.cfg.Impl.Receipt(body, false)
+	receipt, err := d.receipt(body, false)
 	if err != nil {
 		return http.StatusBadRequest
 	}

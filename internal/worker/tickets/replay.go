@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lookupq/lookupq/providers"
 )
 
 // fetchWait bounds the wait for receipts that the server says it has.
@@ -62,7 +64,7 @@ func (d *Desk) replay(ctx context.Context, id string) error {
 	d.mu.Lock()
 	t = d.index.tickets[id]
 	if t == nil {
-		d.dismiss(id)
+		d.dismiss(id, neverSent())
 		d.mu.Unlock()
 		return nil
 	}
@@ -75,9 +77,9 @@ func (d *Desk) replay(ctx context.Context, id string) error {
 }
 
 // dismiss answers all who wait for a ticket that is not there. d.mu is held.
-func (d *Desk) dismiss(id string) {
+func (d *Desk) dismiss(id string, o providers.Outcome) {
 	for number := range d.waits[id] {
-		d.post(letter{id: id, number: number, outcome: missing(), at: d.cfg.Now()})
+		d.post(letter{id: id, number: number, outcome: o, at: d.cfg.Now()})
 	}
 	delete(d.waits, id)
 }
@@ -86,15 +88,20 @@ func (d *Desk) dismiss(id string) {
 // those whose receipt is stored, by index. d.mu is held.
 func (d *Desk) sift(t *ticket) map[int]uint64 {
 	stored := make(map[int]uint64)
+	none := missing()
+	if t.state == void {
+		none = neverTaken()
+	}
 	places := make(map[uint64]int, len(t.numbers))
 	for i, number := range t.numbers {
 		places[number] = i
 	}
 	for number := range d.waits[t.id] {
 		i, has := places[number]
-		outcome, isFinal := missing(), true
+		outcome, isFinal := none, true
 		switch {
 		case !has:
+			i = -1
 		case t.hasFinal(i):
 			if o, kept := t.finalOf(i); kept {
 				outcome = o
@@ -106,7 +113,7 @@ func (d *Desk) sift(t *ticket) map[int]uint64 {
 			isFinal = t.state.closed()
 		}
 		if isFinal && d.unpark(t.id, number) {
-			d.post(letter{ticket: t, number: number, outcome: outcome, at: d.cfg.Now()})
+			d.post(letter{ticket: t, place: i, number: number, outcome: outcome, at: d.cfg.Now()})
 		}
 	}
 	return stored
@@ -123,7 +130,7 @@ func (d *Desk) readReceipts(ctx context.Context, t *ticket, wanted map[int]uint6
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if want && d.unpark(t.id, number) {
-			d.post(letter{ticket: t, number: number, body: body, at: at})
+			d.post(letter{ticket: t, place: i, number: number, body: body, at: at})
 		}
 		delete(wanted, i)
 	})

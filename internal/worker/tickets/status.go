@@ -28,18 +28,19 @@ type Status struct {
 	// Receipts were posted and stored, Duplicates were stored before, Rejected were
 	// none of ours, Deferred got a 503.
 	Receipts, Duplicates, Rejected, Deferred uint64
-	// Fetches asked for a page, Fetched entries were stored.
-	Fetches, FetchFailures, Fetched uint64
+	// Fetches asked for a page, Fetched entries were stored, Strange ones were no
+	// answers of ours. FetchFailures are rounds of pages that failed.
+	Fetches, FetchFailures, Fetched, Strange uint64
 	// Delivered outcomes went to the packer.
 	Delivered uint64
 	// LostReplies of submits, Adopted tickets, Voided ones that the upstream never
-	// took, GivenUp numbers, Unsaved writes that had to be repeated, Unreadable records.
-	LostReplies, Adopted, Voided, GivenUp, Unsaved, Unreadable uint64
+	// took, GivenUp numbers, Unsaved writes that had to be repeated, Unreadable records, Panics of the provider.
+	LostReplies, Adopted, Voided, GivenUp, Unsaved, Unreadable, Panics uint64
 }
 
 type counters struct {
-	receipts, duplicates, rejected, deferred, fetches, fetchFailures, fetched, delivered atomic.Uint64
-	unsure, adopted, voided, givenUp, unsaved, unreadable                                atomic.Uint64
+	receipts, duplicates, rejected, deferred, fetches, fetchFailures, fetched, strange, delivered atomic.Uint64
+	unsure, adopted, voided, givenUp, unsaved, unreadable, panics                                 atomic.Uint64
 }
 
 // Status returns a snapshot. It looks at every ticket: for once a second.
@@ -47,13 +48,13 @@ func (d *Desk) Status() Status {
 	c := &d.count
 	s := Status{
 		Limit: d.pace.Outstanding, Receipts: c.receipts.Load(), Duplicates: c.duplicates.Load(), Rejected: c.rejected.Load(),
-		Deferred: c.deferred.Load(), Fetches: c.fetches.Load(), FetchFailures: c.fetchFailures.Load(), Fetched: c.fetched.Load(),
+		Deferred: c.deferred.Load(), Fetches: c.fetches.Load(), FetchFailures: c.fetchFailures.Load(), Fetched: c.fetched.Load(), Strange: c.strange.Load(),
 		Delivered: c.delivered.Load(), LostReplies: c.unsure.Load(), Adopted: c.adopted.Load(), Voided: c.voided.Load(),
-		GivenUp: c.givenUp.Load(), Unsaved: c.unsaved.Load(), Unreadable: c.unreadable.Load(),
+		GivenUp: c.givenUp.Load(), Unsaved: c.unsaved.Load(), Unreadable: c.unreadable.Load(), Panics: c.panics.Load(),
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.Outstanding = d.index.outstanding + d.reserved
+	s.Outstanding = d.used()
 	s.Ready, s.Watching = d.view.complete, d.view.watching
 	for _, waiting := range d.waits {
 		s.Waiting += len(waiting)

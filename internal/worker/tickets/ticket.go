@@ -38,6 +38,8 @@ type ticket struct {
 
 	// Of tickets of this worker:
 	since     time.Time // when it became this worker's, or was closed
+	moved     bool      // it was another worker's at some time
+	served    bitset    // numbers whose outcome the packer here took; empty if moved
 	nextSweep time.Time // zero: not scheduled
 	sweeping  bool
 	clearing  bool
@@ -104,6 +106,23 @@ func (t *ticket) turn(s state) {
 	if !t.state.closed() && (t.state != s || t.fresh) {
 		t.want = s
 	}
+}
+
+// serve notes that the packer here took the outcome of number i.
+func (t *ticket) serve(i int) {
+	if t.moved || i < 0 {
+		return // never asked for
+	}
+	if t.served.words == nil {
+		t.served = newBitset(len(t.numbers))
+	}
+	t.served.set(i)
+}
+
+// settled tells whether nobody can come back for t: it was this worker's all
+// along, and all that waited for it were answered here; or there is nothing in it.
+func (t *ticket) settled() bool {
+	return t.state == void || !t.moved && t.served.count == len(t.numbers)
 }
 
 // unanswered is how many numbers have neither receipt nor outcome.

@@ -82,8 +82,16 @@ func (d *Desk) clearLater(all []*ticket) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range all {
-		t.clearing, t.since = false, d.cfg.Now().Add(maxTick-d.keep) // in a moment
+		t.clearing, t.since = false, d.cfg.Now().Add(maxTick-d.keepOf(t)) // in a moment
 	}
+}
+
+// keepOf is how long t is kept once it is closed. d.mu is held.
+func (d *Desk) keepOf(t *ticket) time.Duration {
+	if t.settled() {
+		return d.keep
+	}
+	return d.keepLong
 }
 
 // due finds out what is due now.
@@ -136,7 +144,7 @@ func (d *Desk) dueForeign(t *ticket, now time.Time) bool {
 func (d *Desk) dueOwn(t *ticket, now time.Time, p *plan) {
 	switch {
 	case t.state.closed():
-		if !t.clearing && now.Sub(t.since) >= d.keep && len(p.clears) < purgesPerTick {
+		if !t.clearing && now.Sub(t.since) >= d.keepOf(t) && len(p.clears) < purgesPerTick {
 			t.clearing = true
 			p.clears = append(p.clears, t)
 		}
