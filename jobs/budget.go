@@ -1,6 +1,9 @@
 package jobs
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // Budget is what a campaign may spend. It is as its producer wrote it, unchecked.
 type Budget struct {
@@ -16,10 +19,13 @@ type Budget struct {
 // UnmarshalJSON implements json.Unmarshaler. The amount may be a JSON number, too; it
 // never makes the whole record unreadable.
 func (b *Budget) UnmarshalJSON(data []byte) error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(data, &all); err != nil {
+	if !bytes.HasPrefix(data, []byte("{")) {
 		*b = Budget{Amount: "?"} // no budget that can be kept to
 		return nil
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
 	}
 	*b = Budget{rest: all}
 	for name, dst := range map[string]*string{"amount": &b.Amount, "currency": &b.Currency, "on_exhausted": &b.OnExhausted} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type sendCmd struct {
 	Callback  string `placeholder:"URL" help:"Where results are also posted to."`
 	MaxAge    string `placeholder:"D" help:"How old a known answer may be, such as 24h; 0 always asks the provider."`
 	ExpiresAt string `placeholder:"T" help:"Numbers not asked by then get the status expired (RFC 3339)."`
+	Budget    string `placeholder:"100CNY" help:"What the campaign may cost; what it cannot pay for fails, or waits, as the worker is configured."`
 	JobSize   int    `default:"500" help:"Numbers in a job, 1 to 1000."`
 
 	Column       string `placeholder:"C" help:"Column of the numbers, by header, key or position (default: found by itself)."`
@@ -144,18 +146,36 @@ func (c *sendCmd) config(e env, g *globals) (send.Config, error) {
 	if err != nil {
 		return send.Config{}, &usageError{err}
 	}
-	if err := cmp.Or(c.checkNames(), c.checkValues()); err != nil {
+	if err := cmp.Or(c.checkNames(), c.checkBudget(), c.checkValues()); err != nil {
 		return send.Config{}, &usageError{err}
 	}
 	if g.JSON && c.Out == toStdout {
 		return send.Config{}, &usageError{errors.New("--json and --out - both write to standard output: give --out a file")}
 	}
 	return send.Config{
-		Paths: c.Files, Stdin: e.stdin, Names: g.names(), JobSize: c.JobSize, Rejects: c.Rejects,
+		Budget: c.budget(), Paths: c.Files, Stdin: e.stdin, Names: g.names(), JobSize: c.JobSize, Rejects: c.Rejects,
 		Lane:   names.Lane{Route: c.Route, Priority: priority, Tenant: g.Tenant, Campaign: c.Campaign},
 		Shared: jobs.Shared{Region: c.Region, Callback: c.Callback, MaxAge: c.MaxAge, ExpiresAt: c.ExpiresAt},
 		Input:  input.Options{Column: c.Column, RefColumn: c.RefColumn, RegionColumn: c.RegionColumn},
 	}, nil
+}
+
+// budgetForm is an amount, as a worker takes it, and a currency.
+const budgetForm = `^(\d{1,9}(?:\.\d{1,6})?)([A-Z]{3})$`
+
+// budget is the campaign's, nil if it has none.
+func (c *sendCmd) budget() *jobs.Budget {
+	if m := regexp.MustCompile(budgetForm).FindStringSubmatch(c.Budget); m != nil {
+		return &jobs.Budget{Amount: m[1], Currency: m[2]}
+	}
+	return nil
+}
+
+func (c *sendCmd) checkBudget() error {
+	if c.Budget != "" && c.budget() == nil {
+		return fmt.Errorf("--budget %q: write an amount and a currency, such as 100CNY or 99.50USD", c.Budget)
+	}
+	return nil
 }
 
 func (c *sendCmd) checkNames() error {

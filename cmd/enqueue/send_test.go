@@ -222,6 +222,7 @@ func TestUsage(t *testing.T) {
 		{"send --route r --region XX " + file, exitUsage, "ISO 3166-1"},
 		{"send --route r --job-size 1001 " + file, exitUsage, "1 to 1000"},
 		{"send --route r --max-age 5x " + file, exitUsage, "--max-age"},
+		{"send --route r --budget 100 " + file, exitUsage, "--budget"},
 		{"send --route r --expires-at tomorrow " + file, exitUsage, "--expires-at"},
 		{"send --route r --callback nowhere " + file, exitUsage, "--callback"},
 		{"send --route r --out x.xlsx " + file, exitUsage, ".csv or .ndjson"},

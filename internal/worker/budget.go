@@ -201,12 +201,12 @@ func (b *budgets) afford(ctx context.Context, prov *provider, key string, payers
 		left[p]--
 		kept = append(kept, p)
 	}
-	out.Settle = func(r *providers.Reply) { b.settle(prov, key, pays, kept, r, now) }
+	out.Settle = func(r *providers.Reply) { b.settle(sale{prov, key, now}, pays, kept, r) }
 	return out
 }
 
 // payments sorts the payers by wallet.
-func payments(payers []waiter) (all []*payment, of []*payment) {
+func payments(payers []waiter) (all, of []*payment) {
 	byWallet := map[*wallet]*payment{}
 	of = make([]*payment, len(payers))
 	for i := range payers {
@@ -270,8 +270,7 @@ func (b *budgets) reserve(ctx context.Context, asked []*payment, wants []budget.
 	grants, err := b.ledger.Reserve(ctx, wants)
 	if err != nil {
 		after := waitForCalls
-		var wait *budget.WaitError
-		if errors.As(err, &wait) {
+		if wait, ok := errors.AsType[*budget.WaitError](err); ok {
 			after = wait.After
 		}
 		for _, p := range asked {

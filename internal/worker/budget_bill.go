@@ -9,17 +9,24 @@ import (
 	"github.com/lookupq/lookupq/providers/keys/budget"
 )
 
+// sale is what the payments of one call are for.
+type sale struct {
+	prov *provider
+	key  string
+	at   time.Time
+}
+
 // settle tells the ledger what a call has cost: what was answered and is charged, and
 // what may have been charged although no answer came. kept are the payments of the
 // reply's numbers.
-func (b *budgets) settle(prov *provider, key string, pays, kept []*payment, r *providers.Reply, now time.Time) {
+func (b *budgets) settle(s sale, pays, kept []*payment, r *providers.Reply) {
 	bills := make(map[*payment]*bill, len(pays))
 	for _, p := range pays {
 		bills[p] = &bill{}
 	}
-	price := prov.prices[key]
+	price := s.prov.prices[s.key]
 	for i, p := range kept {
-		bills[p].add(prov, price, r, i, len(kept))
+		bills[p].add(s.prov.desk != nil, price, r, i)
 	}
 	var entries []budget.Entry
 	for _, p := range pays {
@@ -33,11 +40,11 @@ func (b *budgets) settle(prov *provider, key string, pays, kept []*payment, r *p
 		}
 		for i := range p.lines {
 			if l := &p.lines[i]; !slices.Contains(p.covered, i) && own.reported[l.currency] > 0 {
-				entries = append(entries, budget.Entry{ID: l.id(now), Actual: own.reported[l.currency]})
+				entries = append(entries, budget.Entry{ID: l.id(s.at), Actual: own.reported[l.currency]})
 			}
 		}
 		for currency, most := range own.dearest {
-			b.learnPrice(guess{prov.name, key, currency}, most)
+			b.learnPrice(guess{s.prov.name, s.key, currency}, most)
 		}
 	}
 	b.ledger.Settle(entries...)
@@ -60,9 +67,10 @@ type bill struct {
 	reported, dearest map[string]int64 // by currency, in millionths
 }
 
-// add puts the i-th of n numbers on the bill.
-func (b *bill) add(prov *provider, price providers.Cost, r *providers.Reply, i, n int) {
-	if r.Failure != nil || len(r.Outcomes) != n {
+// add puts the i-th number of a call on the bill. Of a deferred provider costs are
+// reported later; see late.
+func (b *bill) add(deferred bool, price providers.Cost, r *providers.Reply, i int) {
+	if r.Failure != nil || len(r.Outcomes) <= i {
 		if r.Failure == nil || r.Failure.Kind.Unsure() || r.Ticket != "" {
 			b.numbers++
 		}
@@ -77,8 +85,7 @@ func (b *bill) add(prov *provider, price providers.Cost, r *providers.Reply, i, 
 		return
 	case providers.Pending, providers.Found, providers.NotFound, providers.Invalid:
 	}
-	// A deferred provider reports costs later; see late.
-	if prov.desk == nil && b.report(o.Cost) {
+	if !deferred && b.report(o.Cost) {
 		return
 	}
 	if price.Currency != "" {

@@ -49,7 +49,7 @@ func (w *Worker) openDesk(name string, pc Provider, impl providers.Deferred) (*d
 		Names: w.cfg.Names(), JS: w.js, Confirm: w.confirm, Provider: name, Impl: impl,
 		WorkerID: w.opt.ID, Alive: w.registry.Alive, CallbackURL: callback,
 		Key:     func(name string) (providers.Key, bool) { k, ok := byName[name]; return k, ok },
-		Permits: d, Timeout: pc.Timeout, Log: w.log.With().Str("provider", name).Logger(),
+		Permits: d, Timeout: pc.Timeout, Sure: w.pipeline.sure, Log: w.log.With().Str("provider", name).Logger(),
 	})
 	return d, err
 }
@@ -107,11 +107,21 @@ func (p deskPermits) Acquire(ctx context.Context, n int) (batch.Grant, error) {
 	if !p.connected() {
 		return batch.Grant{}, &batch.WaitError{After: roomLook, Reason: "nats_away", Stop: true}
 	}
-	out, limit := p.desk.Outstanding()
-	if n = min(n, limit); limit-out < n {
+	if reason, blocked := p.desk.Blocked(); blocked {
+		return batch.Grant{}, &batch.WaitError{After: roomLook, Reason: reason, Stop: true}
+	}
+	_, limit := p.desk.Outstanding()
+	if n = min(n, limit); !p.desk.Reserve(n) {
 		return batch.Grant{}, &batch.WaitError{After: roomLook, Reason: "outstanding"}
 	}
-	return p.Permits.Acquire(ctx, n)
+	g, err := p.Permits.Acquire(ctx, n)
+	if err != nil {
+		p.desk.Unreserve(n)
+		return g, err
+	}
+	p.desk.Unreserve(n - g.N)
+	g.Lease = p.desk.Hold(g.Lease, g.N)
+	return g, nil
 }
 
 // attachTimeout bounds one wait for the desk to have read every ticket there is.
@@ -126,7 +136,7 @@ func (p *pipeline) attach(ctx context.Context, d *desk, ask []asking, items []ba
 		j := ask[i].job
 		asks[i] = tickets.Ask{
 			Number: ask[i].number.E164, Partition: ask[i].partition, ShareGroup: j.tenant.ShareGroup,
-			Reclaimed: j.reclaimed(), Fresh: items[i].NoShare,
+			Reclaimed: j.reclaimed(), Fresh: items[i].NoShare, Stored: j.held.Stored,
 		}
 	}
 	var found []tickets.Attachment

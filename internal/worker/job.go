@@ -30,7 +30,7 @@ type job struct {
 	decoded  jobs.Job
 	route    *route
 	tenant   Tenant
-	wallet    *wallet
+	wallet   *wallet
 	priority names.Priority
 	options  providers.Options // the route's and the job's own
 	expires  time.Time         // zero: never

@@ -186,7 +186,7 @@ func TestLoopAsksForMoney(t *testing.T) {
 		}).begin()
 		b.loop.Add(items(1, 10, ofTenant(1, nil)))
 		b.loop.Add(items(11, 20, ofTenant(2, nil)))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(t, 10, b.count(NextProvider))
 		require.Equal(t, 20, b.count(Answer))
 		require.Equal(t, []int{20}, settled)
@@ -195,13 +195,13 @@ func TestLoopAsksForMoney(t *testing.T) {
 
 		mode = Refusal{Until: time.Now().Add(time.Hour)}
 		b.loop.Add(items(101, 10, ofTenant(1, nil)))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(t, []int{20}, b.provider.sizes(), "no call without a number")
 		require.Zero(t, b.permits.seen().inUse)
 		require.Zero(t, b.loop.Waiting(names.Bulk), "what waits for money is no work")
 		mode = Refusal{}
 		b.loop.Reconsider()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		require.Equal(t, []int{20, 10}, b.provider.sizes())
 		require.Equal(t, 30, b.count(Answer))
 		b.end()

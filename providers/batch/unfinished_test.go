@@ -24,7 +24,8 @@ func TestUnfinishedCallsCostNothing(t *testing.T) {
 	d := newDesk(t, func(c *coreConfig[int]) { c.retry.Attempts = 2 })
 	left := 300
 	d.upstream = func(asked []string) providers.Reply {
-		if left--; left > 0 {
+		left--
+		if left > 0 {
 			return notYet(0)
 		}
 		return found(len(asked))

@@ -96,12 +96,14 @@ func (m *model) split() {
 	m.hungry(keys.DefaultLease + time.Second)
 }
 
-// hungry has all that reach Redis take every permit that they get, for d.
+// hungry has all that reach Redis ask for permits, for d.
 func (m *model) hungry(d time.Duration) {
-	for end := time.Now().Add(d); time.Now().Before(end); pause(m.t, 900*time.Millisecond) {
+	for end := time.Now().Add(d); time.Now().Before(end); pause(m.t, 1300*time.Millisecond) {
 		for i, w := range m.pools {
-			if !w.cut {
-				m.acquire(i, 1000)
+			g, err := w.p.Acquire(m.t.Context(), 1000)
+			m.sweep()
+			if err == nil {
+				m.granted(i, g, 1000)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +20,8 @@ import (
 // flaw is one way in which a provider can be wrong, and the rule that has to see it.
 type flaw struct {
 	rule string
+	// says is a piece of what the rule has to say of it.
+	says string
 	// config changes what the toy is built from.
 	config func(*setup.Config)
 	// provider changes the toy; reply what it answers.
@@ -149,15 +150,15 @@ func flaws(t *testing.T) map[string]flaw {
 	var mu sync.Mutex
 	var last providers.Query
 	return map[string]flaw{
-		"no maximum":        {rule: "limits", provider: withLimits(func(l *providers.Limits) { l.MaxBatch = 0 })},
-		"no timeout":        {rule: "limits", provider: withLimits(func(l *providers.Limits) { l.Timeout = 0 })},
-		"restless limits":   {rule: "limits", provider: func(p *toy) providers.Provider { return &odd{toy: p} }},
-		"lax settings":      {rule: "settings", config: func(c *setup.Config) { c.Settings = nil }},
-		"settings unplaced": {rule: "settings", config: func(c *setup.Config) { forgetLines(c.Settings) }},
-		"many partitions": {rule: "partition", provider: func(p *toy) providers.Provider {
+		"no maximum":        {rule: "limits", says: "a batch of 10 by default and 0 at most", provider: withLimits(func(l *providers.Limits) { l.MaxBatch = 0 })},
+		"no timeout":        {rule: "limits", says: "limits: no timeout", provider: withLimits(func(l *providers.Limits) { l.Timeout = 0 })},
+		"restless limits":   {rule: "limits", says: "the limits change from call to call", provider: func(p *toy) providers.Provider { return &odd{toy: p} }},
+		"lax settings":      {rule: "settings", says: "an unknown setting is taken", config: func(c *setup.Config) { c.Settings = nil }},
+		"settings unplaced": {rule: "settings", says: "does not name the unknown setting with its line", config: func(c *setup.Config) { forgetLines(c.Settings) }},
+		"many partitions": {rule: "partition", says: `are in partitions "+14155550101" and "+14155550102"`, provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, partition: func(n providers.Number) (string, *providers.Failure) { return n.E164, nil }}
 		}},
-		"harsh partition": {rule: "partition", provider: func(p *toy) providers.Provider {
+		"harsh partition": {rule: "partition", says: "out of scope is rejected, want unsupported", provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, partition: func(n providers.Number) (string, *providers.Failure) {
 				if n.CountryCode != "1" {
 					return "", &providers.Failure{Kind: providers.KindRejected}
@@ -165,28 +166,28 @@ func flaws(t *testing.T) map[string]flaw {
 				return "all", nil
 			}}
 		}},
-		"another path": {rule: "found", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		"another path": {rule: "found", says: "path /lookups, want /lookup", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			r.URL.Path = "/lookups"
 			return next.RoundTrip(r)
 		})},
-		"key in the address": {rule: "found", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		"key in the address": {rule: "found", says: "the key is in the address", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			r.URL.RawQuery = "key=" + strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 			return next.RoundTrip(r)
 		})},
-		"two requests": {rule: "found", provider: func(p *toy) providers.Provider {
+		"two requests": {rule: "found", says: "2 requests, want 1", provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, call: func(ctx context.Context, q providers.Query) providers.Reply {
 				p.Call(ctx, q)
 				return p.Call(ctx, q)
 			}}
 		}},
-		"no facts":          {rule: "found", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Facts = providers.Facts{} })},
-		"too few outcomes":  {rule: "found", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Outcomes = r.Outcomes[1:]; return r }},
-		"never not found":   {rule: "not found", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Kind = providers.Found })},
-		"all or nothing":    {rule: "partial", reply: func(_ providers.Query, r providers.Reply) providers.Reply { return wholeIfMissing(r) }},
-		"balance forgotten": {rule: "other recorded calls", reply: kindFor(providers.KindNoBalance, providers.KindForbidden)},
-		"raw of the first":  {rule: "raw", reply: sameRaw},
-		"raw unasked":       {rule: "found", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Raw = []byte("{}") })},
-		"calls get mixed up": {rule: "parallel", provider: func(p *toy) providers.Provider {
+		"no facts":          {rule: "found", says: `number 0: want {"kind":"found","facts":{"area":"Utah"}}`, reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Facts = providers.Facts{} })},
+		"too few outcomes":  {rule: "found", says: "1 outcomes for 2 numbers", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Outcomes = r.Outcomes[1:]; return r }},
+		"never not found":   {rule: "not found", says: `number 0: want {"kind":"not_found"}`, reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Kind = providers.Found })},
+		"all or nothing":    {rule: "partial", says: "partial.json: the call failed: missing", reply: func(_ providers.Query, r providers.Reply) providers.Reply { return wholeIfMissing(r) }},
+		"balance forgotten": {rule: "other recorded calls", says: "the call failed with {Kind:forbidden Code:402}, want {Kind:no_balance Code:402}", reply: kindFor(providers.KindNoBalance, providers.KindForbidden)},
+		"raw of the first":  {rule: "raw", says: "number 1: its raw object is of another number", reply: sameRaw},
+		"raw unasked":       {rule: "found", says: "has a raw object that nobody asked for", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) { out.Raw = []byte("{}") })},
+		"calls get mixed up": {rule: "parallel", says: "numbers: number ", provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, call: func(ctx context.Context, q providers.Query) providers.Reply {
 				mu.Lock()
 				last = q
@@ -197,74 +198,93 @@ func flaws(t *testing.T) map[string]flaw {
 				return p.Call(ctx, last)
 			}}
 		}},
-		"deaf to cancel": {rule: "cancel", provider: func(p *toy) providers.Provider {
+		"deaf to cancel": {rule: "cancel", says: "cancelled before the call: the call did not fail", provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, call: func(ctx context.Context, q providers.Query) providers.Reply {
 				return p.Call(context.WithoutCancel(ctx), q)
 			}}
 		}},
-		"leaves something running": {rule: "goroutines", reply: func(_ providers.Query, r providers.Reply) providers.Reply {
+		"leaves something running": {rule: "goroutines", says: "found unexpected goroutines", reply: func(_ providers.Query, r providers.Reply) providers.Reply {
 			go func() { <-end }()
 			return r
 		}},
-		"any address":           {rule: "base url", config: func(c *setup.Config) { c.BaseURL = "" }},
-		"429 is an outage":      {rule: "throttled", reply: kindFor(providers.KindThrottled, providers.KindUnavailable)},
-		"no Retry-After":        {rule: "throttled", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Failure.RetryAfter = 0; return r }},
-		"403 is an unknown key": {rule: "status", reply: kindFor(providers.KindForbidden, providers.KindUnauthorized)},
-		"refused is ambiguous":  {rule: "refused", reply: kindFor(providers.KindUnavailable, providers.KindCutOff)},
-		"a hang is an outage":   {rule: "hang", reply: kindFor(providers.KindTimeout, providers.KindUnavailable)},
-		"a reset is an outage":  {rule: "reset", reply: kindFor(providers.KindCutOff, providers.KindUnavailable)},
-		"half is good enough":   {rule: "truncated", reply: allAre(notFound, providers.KindGarbled)},
-		"cut off is garbled":    {rule: "truncated", reply: kindFor(providers.KindCutOff, providers.KindGarbled)},
-		"size is not told":      {rule: "oversize", reply: kindFor(providers.KindOversize, providers.KindGarbled)},
-		"strict content type": {rule: "content type", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		"any address":           {rule: "base url", says: "base_url example.com is taken", config: func(c *setup.Config) { c.BaseURL = "" }},
+		"429 is an outage":      {rule: "throttled", says: "429 with map[] of the call: the call failed with unavailable", reply: kindFor(providers.KindThrottled, providers.KindUnavailable)},
+		"no Retry-After":        {rule: "throttled", says: "retry after 0s, want 7s", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Failure.RetryAfter = 0; return r }},
+		"403 is an unknown key": {rule: "status", says: "status 403  of the call: the call failed with unauthorized", reply: kindFor(providers.KindForbidden, providers.KindUnauthorized)},
+		"refused is ambiguous":  {rule: "refused", says: "the call failed with cut_off: not sent", reply: kindFor(providers.KindUnavailable, providers.KindCutOff)},
+		"a hang is an outage":   {rule: "hang", says: "failed with unavailable: no reply in time, want [timeout]", reply: kindFor(providers.KindTimeout, providers.KindUnavailable)},
+		"a reset is an outage":  {rule: "reset", says: "failed with unavailable: connection reset, want [cut_off]", reply: kindFor(providers.KindCutOff, providers.KindUnavailable)},
+		"half is good enough":   {rule: "truncated", says: "the call cut to 1 bytes: the call did not fail", reply: allAre(notFound, providers.KindGarbled)},
+		"cut off is garbled":    {rule: "truncated", says: "the call failed with garbled: reply broke off", reply: kindFor(providers.KindCutOff, providers.KindGarbled)},
+		"size is not told":      {rule: "oversize", says: "the call failed with garbled: reply is larger than the cap", reply: kindFor(providers.KindOversize, providers.KindGarbled)},
+		"strict content type": {rule: "content type", says: `with Content-Type "`, config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			res, err := next.RoundTrip(r)
 			if err == nil && !strings.Contains(res.Header.Get("Content-Type"), "json") {
 				res.Body = io.NopCloser(strings.NewReader("?"))
 			}
 			return res, err
 		})},
-		"a page is not found":    {rule: "html", reply: allAre(notFound, providers.KindGarbled)},
-		"nothing is not found":   {rule: "empty reply", reply: allAre(notFound, providers.KindGarbled)},
-		"nothing blames the key": {rule: "empty reply", reply: kindFor(providers.KindGarbled, providers.KindUnauthorized)},
-		"senseless is invalid":   {rule: "wrong types", reply: allAre(invalid, providers.KindGarbled)},
-		"senseless number by number": {rule: "wrong types", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) {
+		"a page is not found":    {rule: "html", says: "a web page as text/html of the call: the call did not fail", reply: allAre(notFound, providers.KindGarbled)},
+		"nothing is not found":   {rule: "empty reply", says: `reply "" of the call: number 0 is not_found`, reply: allAre(notFound, providers.KindGarbled)},
+		"nothing blames the key": {rule: "empty reply", says: "a senseless reply is taken for unauthorized", reply: kindFor(providers.KindGarbled, providers.KindUnauthorized)},
+		"senseless is invalid":   {rule: "wrong types", says: "a senseless reply is taken for rejected", reply: allAre(invalid, providers.KindGarbled)},
+		"senseless number by number": {rule: "wrong types", says: "a senseless reply is taken for rejected", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) {
 			if out.Kind == providers.Failed {
 				*out = invalid
 			}
 		})},
-		"redirects are followed": {rule: "redirect", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
+		"redirects are followed": {rule: "redirect", says: "status 301 of the call: the call failed with garbled", config: via(func(next http.RoundTripper, r *http.Request) (*http.Response, error) {
 			return (&http.Client{Transport: next}).Do(r)
 		})},
-		"quotes the key": {rule: "secrets", reply: func(q providers.Query, r providers.Reply) providers.Reply {
+		"quotes the key": {rule: "secrets", says: ") holds the key", reply: func(q providers.Query, r providers.Reply) providers.Reply {
 			if r.Failure != nil {
 				r.Failure.Message += q.Key.Secret.Reveal()
 			}
 			return r
 		}},
-		"quotes numbers": {rule: "secrets", reply: each(func(i int, out *providers.Outcome, q providers.Query) {
+		"quotes numbers": {rule: "secrets", says: "the text of a failure (missing) holds a number", reply: each(func(i int, out *providers.Outcome, q providers.Query) {
 			if out.Failure != nil {
 				out.Failure = &providers.Failure{Kind: out.Failure.Kind, Message: q.Numbers[i].E164}
 			}
 		})},
-		"missing is not found": {rule: "missing numbers", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) {
+		"facts with the key": {rule: "secrets", says: "the facts of number ", reply: each(func(_ int, out *providers.Outcome, q providers.Query) {
+			if out.Kind == providers.Found {
+				out.Facts.NotPortableReason = "asked with " + q.Key.Secret.Reveal()
+			}
+		})},
+		"raw with the key": {rule: "secrets", says: "the raw object of number ", reply: each(func(_ int, out *providers.Outcome, q providers.Query) {
+			if q.Raw {
+				out.Raw = []byte(`{"asked_with":"` + q.Key.Secret.Reveal() + `"}`)
+			}
+		})},
+		"a bad request blames the key": {rule: "bad request", says: "to one number: the call failed with forbidden", reply: func(q providers.Query, r providers.Reply) providers.Reply {
+			if len(q.Numbers) > 1 {
+				return r
+			}
+			return kindFor(providers.KindRefused, providers.KindForbidden)(q, r)
+		}},
+		"a bad request to be tried again": {rule: "bad request", says: "to one number: the number failed with retryable", reply: allAre(providers.Outcome{Failure: &providers.Failure{Kind: providers.KindRetryable}}, providers.KindRefused)},
+		"a bad request is not found":      {rule: "bad request", says: "to one number: the number is not_found", reply: allAre(notFound, providers.KindRefused)},
+		"pending for ever":                {rule: "wrong types", says: "is pending, and nothing more will be asked", reply: allAre(providers.Outcome{Kind: providers.Pending}, providers.KindGarbled)},
+		"missing is not found": {rule: "missing numbers", says: "without number 0: number 0: want", reply: each(func(_ int, out *providers.Outcome, _ providers.Query) {
 			if out.Kind == providers.Failed {
 				*out = notFound
 			}
 		})},
-		"strangers not counted":  {rule: "extra numbers", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Extra = 0; return r }},
-		"duplicates not counted": {rule: "duplicate numbers", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Duplicates = 0; return r }},
-		"by place":               {rule: "any order", reply: byPlace},
-		"half a batch": {rule: "full batch", reply: each(func(i int, out *providers.Outcome, _ providers.Query) {
+		"strangers not counted":  {rule: "extra numbers", says: "counted 0 extra and 0 duplicate entries, want 1 and 0", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Extra = 0; return r }},
+		"duplicates not counted": {rule: "duplicate numbers", says: "counted 0 extra and 0 duplicate entries, want 0 and 1", reply: func(_ providers.Query, r providers.Reply) providers.Reply { r.Duplicates = 0; return r }},
+		"by place":               {rule: "any order", says: "turned by 0: number 0: want", reply: byPlace},
+		"half a batch": {rule: "full batch", says: "50 numbers: number 25: want", reply: each(func(i int, out *providers.Outcome, _ providers.Query) {
 			if i >= 25 {
 				*out = notFound
 			}
 		})},
-		"balance at any price": {rule: "balance", provider: func(p *toy) providers.Provider {
+		"balance at any price": {rule: "balance", says: "balance.json: 0 requests, want 1", provider: func(p *toy) providers.Provider {
 			return &odd{toy: p, balance: func() (providers.Balance, *providers.Failure) {
 				return providers.Balance{Amount: 12.5, Unit: "USD"}, nil
 			}}
 		}},
-		"a panic": {rule: "found", reply: func(providers.Query, providers.Reply) providers.Reply { panic("toy") }},
+		"a panic": {rule: "found", says: "the provider panicked: toy", reply: func(providers.Query, providers.Reply) providers.Reply { panic("toy") }},
 	}
 }
 
@@ -311,7 +331,7 @@ func TestSoundProviderPassesEveryRule(t *testing.T) {
 	Run(t, toyType(flaw{}))
 	x, err := newExam(toyType(flaw{}))
 	require.NoError(t, err)
-	require.Len(t, rulesFor(x), 31, "all rules apply to the toy")
+	require.Len(t, rulesFor(x), 32, "all rules apply to the toy")
 }
 
 // Every rule sees the flaws it is there for, and there is one for each rule.
@@ -325,7 +345,8 @@ func TestFlawsAreSeen(t *testing.T) {
 	for name, f := range flaws(t) {
 		t.Run(name, func(t *testing.T) {
 			delete(unseen, f.rule)
-			require.Error(t, runRule(t, f))
+			require.NotEmpty(t, f.says)
+			require.ErrorContains(t, runRule(t, f), f.says)
 		})
 	}
 	require.Empty(t, unseen, "rules without a flaw that they see")
@@ -343,38 +364,4 @@ func runRule(t *testing.T, f flaw) error {
 		}
 	}
 	return nil
-}
-
-// A provider that calls nobody, and one that takes a number at a time, are asked
-// what concerns them.
-func TestRulesFollowCapabilities(t *testing.T) {
-	t.Parallel()
-	x, err := newExam(toyType(flaw{}))
-	require.NoError(t, err)
-	x.limits.MaxBatch = 1
-	require.Len(t, rulesFor(x), 26)
-	x.limits.Keyless = true
-	require.Len(t, rulesFor(x), 12)
-}
-
-// A recorded call that is not there fails with the file to add.
-func TestMissingRecordingIsNamed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	typ := toyType(flaw{})
-	require.NoError(t, os.CopyFS(dir, os.DirFS(typ.Testdata)))
-	typ.Testdata = dir
-	for file, rule := range map[string]string{fileNotFound: "not found", filePartial: "partial", fileBalance: "balance"} {
-		require.NoError(t, os.Remove(filepath.Join(dir, file)))
-		x, err := newExam(typ)
-		require.NoError(t, err)
-		for _, r := range rulesFor(x) {
-			if r.name == rule {
-				require.ErrorContains(t, r.run(t.Context(), x), filepath.Join(dir, file)+" is missing: add it with a call")
-			}
-		}
-	}
-	require.NoError(t, os.Remove(filepath.Join(dir, fileFound)))
-	_, err := newExam(typ)
-	require.ErrorContains(t, err, fileFound+" is missing")
 }

@@ -31,7 +31,7 @@ func TestSoundDeferredProviderPassesEveryRule(t *testing.T) {
 	Run(t, laterType(nil))
 	x, err := newExam(laterType(nil))
 	require.NoError(t, err)
-	require.Len(t, rulesFor(x), 38, "all rules but that of balances apply")
+	require.Len(t, rulesFor(x), 39, "all rules but that of balances apply")
 	require.Len(t, x.cases, 3, "the bag of receipts is no call")
 	require.Len(t, x.answering, 2)
 }
@@ -67,17 +67,17 @@ func fetchesAs(change func(f providers.Fetch, page *providers.Page)) func(*later
 	}
 }
 
+// laterFlaw is a way to be wrong, the rule that has to see it, and a piece of what
+// the rule has to say.
+type laterFlaw struct {
+	rule, says string
+	change     func(*later)
+}
+
 // deferredFlaws are ways in which a deferred provider can be wrong, and the rule
 // that has to see each.
-func deferredFlaws() map[string]struct {
-	rule   string
-	change func(*later)
-} {
-	type flaw = struct {
-		rule   string
-		change func(*later)
-	}
-	taken := func(q providers.Query, r *providers.Reply) {
+func deferredFlaws() map[string]laterFlaw {
+	take := func(q providers.Query, r *providers.Reply) {
 		if r.Failure != nil {
 			*r = providers.Reply{}
 			for range q.Numbers {
@@ -90,16 +90,16 @@ func deferredFlaws() map[string]struct {
 			*page = providers.Page{Known: true}
 		}
 	}
-	all := map[string]flaw{
-		"no pace":               {"pace", func(p *later) { p.pace.PollEvery = 0 }},
-		"gives up at once":      {"pace", func(p *later) { p.pace.GiveUpAfter = 0 }},
-		"lost for ever":         {"pace", func(p *later) { p.pace.UnknownAfter = 2 * p.pace.GiveUpAfter }},
-		"room for half a batch": {"pace", func(p *later) { p.pace.Outstanding = 25 }},
-		"first page only":       {"pages", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.More = false })},
-		"pages without end":     {"found", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.More = page.Failure == nil })},
-		"entries of nothing":    {"found", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.Known = false })},
-		"another ticket":        {"found", submitsAs(func(_ providers.Query, r *providers.Reply) { r.Ticket += "x" })},
-		"no callback, no submit": {"no callback", func(p *later) {
+	all := map[string]laterFlaw{
+		"no pace":               {"pace", "polls without a pause, or never", func(p *later) { p.pace.PollEvery = 0 }},
+		"gives up at once":      {"pace", "gives up after 0s, before it asks after 1m0s", func(p *later) { p.pace.GiveUpAfter = 0 }},
+		"lost for ever":         {"pace", "counts as never taken after 2h0m0s", func(p *later) { p.pace.UnknownAfter = 2 * p.pace.GiveUpAfter }},
+		"room for half a batch": {"pace", "25 numbers may be outstanding, a batch has 50", func(p *later) { p.pace.Outstanding = 25 }},
+		"first page only":       {"pages", "pages of 1: 7 numbers: number ", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.More = false })},
+		"pages without end":     {"found", "there are always more pages", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.More = page.Failure == nil })},
+		"entries of nothing":    {"found", "entries of a ticket that is not known", fetchesAs(func(_ providers.Fetch, page *providers.Page) { page.Known = false })},
+		"another ticket":        {"found", "the reply's ticket is \"ticket-0001x\"", submitsAs(func(_ providers.Query, r *providers.Reply) { r.Ticket += "x" })},
+		"no callback, no submit": {"no callback", "the submit failed: internal", func(p *later) {
 			p.submit = func(ctx context.Context, q providers.Query, ticket, callback string) providers.Reply {
 				if callback == "" {
 					return providers.Reply{Failure: &providers.Failure{Kind: providers.KindInternal}}
@@ -107,37 +107,37 @@ func deferredFlaws() map[string]struct {
 				return p.send(ctx, q, ticket, callback)
 			}
 		}},
-		"any option":    {"options", func(p *later) { p.valid = func(providers.Options) error { return nil } }},
-		"only float64s": {"options", func(p *later) { p.valid = onlyFloats }},
-		"receipts that found nothing": {"receipts", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
+		"any option":    {"options", "takes a list of objects", func(p *later) { p.valid = func(providers.Options) error { return nil } }},
+		"only float64s": {"options", "its options are refused: json.Number", func(p *later) { p.valid = onlyFloats }},
+		"receipts that found nothing": {"receipts", "receipt 1: want {\"kind\":\"not_found\"}", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
 			if r.Outcome.Kind == providers.NotFound {
 				r.Outcome.Kind = providers.Found
 			}
 		})},
-		"anything is a receipt": {"garbled receipts", receiptsAs(func(_ []byte, r *providers.Receipt, err *error) {
+		"anything is a receipt": {"garbled receipts", "\"\" is taken for a receipt", receiptsAs(func(_ []byte, r *providers.Receipt, err *error) {
 			if *err != nil {
 				*r, *err = providers.Receipt{Number: "+1", Outcome: providers.Outcome{Kind: providers.NotFound}}, nil
 			}
 		})},
-		"errors quote":   {"garbled receipts", receiptsAs(func(body []byte, _ *providers.Receipt, err *error) { *err = quote(*err, body) })},
-		"garbage panics": {"garbled receipts", receiptsAs(func(_ []byte, _ *providers.Receipt, err *error) { panicAt(*err) })},
-		"one ticket fits all": {"strange receipts", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
+		"errors quote":   {"garbled receipts", "the error quotes the body", receiptsAs(func(body []byte, _ *providers.Receipt, err *error) { *err = quote(*err, body) })},
+		"garbage panics": {"garbled receipts", "the provider panicked: no receipt", receiptsAs(func(_ []byte, _ *providers.Receipt, err *error) { panicAt(*err) })},
+		"one ticket fits all": {"strange receipts", "is of ticket \"ticket-0001\", want \"ticket-9999\"", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
 			if r.Ticket != "" && r.Ticket != "batch-7" {
 				r.Ticket = "ticket-0001"
 			}
 		})},
-		"one number fits all": {"strange receipts", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
+		"one number fits all": {"strange receipts", "is of number \"+14155550101\", want +14155550102", receiptsAs(func(_ []byte, r *providers.Receipt, _ *error) {
 			if r.Number == "+14155550100" || r.Number == "+14155550102" {
 				r.Number = "+14155550101"
 			}
 		})},
-		"senseless is final": {"receipt types", receiptsAs(func(body []byte, r *providers.Receipt, err *error) {
+		"senseless is final": {"receipt types", "the number is not_found because of a damaged receipt", receiptsAs(func(body []byte, r *providers.Receipt, err *error) {
 			if *err != nil && bytes.Contains(body, []byte("+14155550101")) {
 				*r, *err = providers.Receipt{Number: "+14155550101", Outcome: providers.Outcome{Kind: providers.NotFound}}, nil
 			}
 		})},
-		"senseless types panic": {"receipt types", receiptsAs(func(_ []byte, _ *providers.Receipt, err *error) { panicAt(*err) })},
-		"quotes the callback": {"secrets", func(p *later) {
+		"senseless types panic": {"receipt types", "the provider panicked: no receipt", receiptsAs(func(_ []byte, _ *providers.Receipt, err *error) { panicAt(*err) })},
+		"quotes the callback": {"secrets", "holds the address of receipts", func(p *later) {
 			p.submit = func(ctx context.Context, q providers.Query, ticket, callback string) providers.Reply {
 				r := p.send(ctx, q, ticket, callback)
 				if r.Failure != nil {
@@ -146,12 +146,12 @@ func deferredFlaws() map[string]struct {
 				return r
 			}
 		}},
-		"deaf to cancel when asking": {"cancel", func(p *later) {
+		"deaf to cancel when asking": {"cancel", "cancelled before the call: the call did not fail", func(p *later) {
 			p.fetch = func(ctx context.Context, f providers.Fetch) providers.Page {
 				return p.look(context.WithoutCancel(ctx), f)
 			}
 		}},
-		"half the batch": {"full batch", submitsAs(func(_ providers.Query, r *providers.Reply) {
+		"half the batch": {"full batch", "30 numbers: number 15: want", submitsAs(func(_ providers.Query, r *providers.Reply) {
 			for i := range r.Outcomes {
 				if i >= 15 {
 					r.Outcomes[i] = providers.Outcome{Kind: providers.NotFound}
@@ -160,12 +160,23 @@ func deferredFlaws() map[string]struct {
 		})},
 	}
 	for _, rule := range []string{"throttled", "status", "refused", "hang", "reset", "truncated", "oversize", "html", "empty reply", "redirect"} {
-		all["a failed submit is taken: "+rule] = flaw{rule, submitsAs(taken)}
+		all["a failed submit is taken: "+rule] = laterFlaw{rule, taken(rule), submitsAs(take)}
 	}
 	for _, rule := range []string{"throttled", "status", "refused", "hang", "reset", "truncated", "oversize", "html", "redirect"} {
-		all["a failed query is no news: "+rule] = flaw{rule, fetchesAs(nothing)}
+		all["a failed query is no news: "+rule] = laterFlaw{rule, "the call did not fail", fetchesAs(nothing)}
 	}
 	return all
+}
+
+// taken is what rule says where a failed submit is taken for a good one.
+func taken(rule string) string {
+	switch rule {
+	case "hang":
+		return "the submit with silence: the call failed with unavailable"
+	case "empty reply":
+		return "of the submit: number 0 is found"
+	}
+	return "the call did not fail"
 }
 
 func onlyFloats(opts providers.Options) error {
@@ -198,7 +209,8 @@ func TestDeferredFlawsAreSeen(t *testing.T) {
 			require.NoError(t, err)
 			for _, r := range rulesFor(x) {
 				if r.name == f.rule {
-					require.Error(t, r.run(t.Context(), x))
+					require.NotEmpty(t, f.says)
+					require.ErrorContains(t, r.run(t.Context(), x), f.says)
 					return
 				}
 			}

@@ -18,6 +18,9 @@ func checkSettings(_ context.Context, x *exam) error {
 		base = nowhere
 	}
 	_, err := x.build(&Case{file: "unknown setting", Settings: json.RawMessage(`{"no_such_setting": 1}`)}, base, nil)
+	if err == nil {
+		return errors.New("an unknown setting is taken")
+	}
 	all, ok := errors.AsType[setup.FieldErrors](err)
 	if !ok {
 		return fmt.Errorf("an unknown setting is not refused with setup.FieldErrors but: %w", err)

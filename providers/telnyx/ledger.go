@@ -242,11 +242,7 @@ func (r *reading) take(number int, body []byte) (done, ok bool) {
 		return true, true
 	}
 	for _, raw := range p.data {
-		if r.numbers {
-			r.takeNumber(raw)
-		} else if l, ok := readOrder(raw); ok {
-			r.orders[l.ID.s] = r.share(l.order())
-		} // an order that cannot be read lacks its details; its numbers name its id and state
+		r.takeEntry(raw)
 	}
 	if number == 1 {
 		r.results = p.results
@@ -254,10 +250,23 @@ func (r *reading) take(number int, body []byte) (done, ok bool) {
 	r.moved = r.moved || p.results != r.results
 	r.pages = p.pages.n
 	r.ended = r.ended || len(p.data) == 0
-	if r.out > 0 || len(r.redo) > 0 || r.next <= r.pages && !r.ended {
-		return false, true
+	return r.passed() && r.endPass(), true
+}
+
+// passed reports whether all pages of the pass were read.
+func (r *reading) passed() bool {
+	return r.out == 0 && len(r.redo) == 0 && (r.ended || r.next > r.pages)
+}
+
+func (r *reading) takeEntry(raw []byte) {
+	if r.numbers {
+		r.takeNumber(raw)
+		return
 	}
-	return r.endPass(), true
+	// An order that cannot be read lacks its details; its numbers name its id and state.
+	if l, ok := readOrder(raw); ok {
+		r.orders[l.ID.s] = r.share(l.order())
+	}
 }
 
 // endPass starts the next pass; true if there is none.

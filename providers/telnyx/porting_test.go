@@ -160,10 +160,10 @@ func TestDirectSearchIsOneRequestACall(t *testing.T) {
 func TestSearchesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := &account{orders: []*fakeOrder{large(1, 60)}, pageSize: 100, embed: 50}
+		a := &account{orders: []*fakeOrder{large(1, 2)}, pageSize: 100, embed: 1}
 		a.before = func(r *http.Request) *http.Response {
 			if strings.HasSuffix(r.URL.Path, "/porting_orders") {
-				return says(200, encode(map[string]any{"data": []any{a.orders[0].json(true, 50)}, "meta": map[string]any{"total_pages": 1}}))
+				return says(200, encode(map[string]any{"data": []any{a.orders[0].json(true, 1)}, "meta": map[string]any{"total_pages": 1}}))
 			}
 			return nil
 		}

@@ -16,33 +16,33 @@ import (
 type Verdict uint8
 
 const (
-	// Unknown: nobody knows what it means; try again, not for long.
+	// Unknown is what nobody has explained; try again, not for long.
 	Unknown Verdict = iota
-	// Invalid: the number is none.
+	// Invalid says that the number is none.
 	Invalid
-	// NotFound: nothing is known of the number.
+	// NotFound says that nothing is known of the number.
 	NotFound
-	// Reject: this number only, and for good.
+	// Reject refuses this number only, and for good.
 	Reject
-	// Refused: something in the request, most likely the number.
+	// Refused blames something in the request, most likely the number.
 	Refused
-	// Retry: their fault, later it may work.
+	// Retry is their fault; later it may work.
 	Retry
-	// RetryNumber: later, and only this number.
+	// RetryNumber wants only this number later.
 	RetryNumber
-	// PauseKey: the key is used too fast.
+	// PauseKey says that the key is used too fast.
 	PauseKey
-	// NoBalance: the key's money is spent.
+	// NoBalance says that the key's money is spent.
 	NoBalance
-	// DisableKey: nobody has this key.
+	// DisableKey says that nobody has this key.
 	DisableKey
-	// Forbidden: the key may not do this from here.
+	// Forbidden says that the key may not do this from here.
 	Forbidden
-	// Bug: our request is malformed.
+	// Bug says that our request is malformed.
 	Bug
-	// Split: the batch is too large.
+	// Split says that the batch is too large.
 	Split
-	// Misconfigured: there is nothing at this address.
+	// Misconfigured says that there is nothing at this address.
 	Misconfigured
 	verdicts
 )

@@ -101,8 +101,9 @@ type Config struct {
 	// Permits grants each Fetch, Timeout bounds it.
 	Permits Permits
 	Timeout time.Duration
-	// Sure is asked between storing a ticket and handing it in: false means that the
-	// worker may have stood still, and others may have its jobs. nil is always sure.
+	// Sure is asked between storing a ticket and handing it in, and when outcomes are
+	// delivered: false means that the worker may have stood still, and others may have
+	// its jobs. It must be cheap. nil is always sure.
 	Sure func() bool
 	Log  zerolog.Logger
 	Now  func() time.Time

@@ -2,7 +2,6 @@ package tickets
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -32,14 +31,11 @@ func (d *Desk) ask(ctx context.Context, f providers.Fetch) (page providers.Page)
 	return d.cfg.Impl.Fetch(ctx, f)
 }
 
-var errPanicked = errors.New("the provider panicked")
-
 // receipt reads a receipt or an entry of a page.
 func (d *Desk) receipt(body []byte, raw bool) (r providers.Receipt, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.panicked("receipt", p)
-			err = errPanicked
+			err = d.panicked("receipt", p)
 		}
 	}()
 	return d.cfg.Impl.Receipt(body, raw)

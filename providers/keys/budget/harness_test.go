@@ -138,6 +138,7 @@ func (c *client) reserve(wants ...Want) ([]Grant, error) {
 		got, err := c.Reserve(c.t.Context(), wants)
 		var w *WaitError
 		if errors.As(err, &w) && w.Reason == "learning" {
+			c.startLearning(c.t.Context())
 			c.tasks.Wait()
 			continue
 		}

@@ -15,29 +15,41 @@ func (l *Ledger) Prepare(ids ...string) {
 	}
 }
 
-// learn finds out what was spent of a budget, in a goroutine of its own.
+// learn has Run find out what was spent of a budget.
 func (l *Ledger) learn(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.learning[id] || l.ctx.Err() != nil {
+	if l.learning[id] {
 		return
 	}
 	l.learning[id] = true
-	ctx := l.ctx
-	l.tasks.Go(func() {
-		defer func() {
+	l.asked = append(l.asked, id)
+	l.rouse()
+}
+
+// startLearning learns what was asked for, each budget in a goroutine of its own.
+func (l *Ledger) startLearning(ctx context.Context) {
+	for _, id := range l.takeAsked() {
+		l.tasks.Go(func() {
+			select {
+			case l.slots <- struct{}{}:
+				l.learnOne(ctx, id)
+				<-l.slots
+			case <-ctx.Done():
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			delete(l.learning, id)
-		}()
-		select {
-		case l.slots <- struct{}{}:
-			defer func() { <-l.slots }()
-		case <-ctx.Done():
-			return
-		}
-		l.learnOne(ctx, id)
-	})
+		})
+	}
+}
+
+func (l *Ledger) takeAsked() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := l.asked
+	l.asked = nil
+	return ids
 }
 
 // learnOne asks what is known, and tells Redis. After a failure it keeps others from

@@ -96,8 +96,8 @@ type Ledger struct {
 	seen     map[string]memory
 	pending  map[string]change
 	undo     []lostCall
-	learning map[string]bool
-	ctx      context.Context //nolint:containedctx // Run's: learning is begun by Reserve and outlives it
+	learning map[string]bool // asked for, or under way
+	asked    []string        // to be learned
 }
 
 // memory is the last that is known of a budget.
@@ -176,7 +176,6 @@ func New(rdb redis.UniversalClient, cfg Config) (*Ledger, error) {
 		cfg: cfg, rdb: rdb, id: cfg.WorkerID + "-" + redisdb.NewEpochID(), scripts: newScripts(),
 		slots: make(chan struct{}, learners), wire: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		seen: map[string]memory{}, pending: map[string]change{}, learning: map[string]bool{},
-		ctx: context.Background(),
 	}, nil
 }
 

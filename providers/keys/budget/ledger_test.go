@@ -99,7 +99,7 @@ func TestLostDataIsLearned(t *testing.T) {
 			w.sleep(DefaultPatience)
 			if !test.told && test.spent < 8000 {
 				require.NoError(t, a.Look(t.Context()), "it was cut off, and comes late")
-				require.Equal(t, int64(10_000-test.spent+8000), a.spent("c"), "what was granted since counts too")
+				require.Equal(t, 10_000-test.spent+8000, a.spent("c"), "what was granted since counts too")
 			}
 		})
 	}

@@ -208,25 +208,26 @@ func (l *Ledger) Look(ctx context.Context, ids ...string) error {
 	return l.tell(ctx, &settlement{ids: ids})
 }
 
+// finish tells what is pending, after ctx has ended. What it cannot tell stays spent.
+func (l *Ledger) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestTrip)
+	defer cancel()
+	_ = l.Flush(ctx)
+}
+
 // Run tells Redis what is settled, and what is remembered when it has lost that, until
 // ctx ends; then it tells what is pending, within a second, and returns.
 func (l *Ledger) Run(ctx context.Context) {
-	l.mu.Lock()
-	l.ctx = ctx
-	l.mu.Unlock()
 	tick := time.NewTicker(l.cfg.Guard / 4)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			l.mu.Lock()   // nothing is learned from now on
-			l.mu.Unlock() //nolint:staticcheck // see above
 			l.tasks.Wait()
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestTrip)
-			defer cancel()
-			_ = l.Flush(last) // what is not told stays spent
+			l.finish(ctx)
 			return
 		case <-l.kick:
+			l.startLearning(ctx)
 		case <-tick.C:
 			if ids, _ := l.memories(); len(ids) > 0 {
 				_ = l.Look(ctx) // tried again with the next tick

@@ -26,7 +26,7 @@ func (s *Sender) options() map[string]string {
 	all := map[string]string{
 		"version": makeVersion, "route": s.lane.Route, "priority": s.lane.Priority.String(), "job-size": strconv.Itoa(s.cfg.JobSize),
 		"region": s.cfg.Shared.Region, "callback": s.cfg.Shared.Callback, "max-age": s.cfg.Shared.MaxAge, "expires-at": s.cfg.Shared.ExpiresAt,
-		"column": s.cfg.Input.Column, "ref-column": s.cfg.Input.RefColumn, "region-column": s.cfg.Input.RegionColumn,
+		"budget": s.cfg.budgetText(), "column": s.cfg.Input.Column, "ref-column": s.cfg.Input.RefColumn, "region-column": s.cfg.Input.RegionColumn,
 	}
 	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
 	return all
@@ -44,6 +44,7 @@ func (r *run) begin(ctx context.Context) error {
 	if s.cfg.Shared.Callback != "" {
 		c.Callback = &jobs.Callback{URL: s.cfg.Shared.Callback}
 	}
+	c.Budget = s.cfg.Budget
 	rec, err := r.create(ctx, &c)
 	if err != nil {
 		return err

@@ -35,10 +35,20 @@ type Config struct {
 	Shared  jobs.Shared
 	Input   input.Options
 	JobSize int
+	// Budget is what the campaign may spend; nil is no limit.
+	Budget *jobs.Budget
 	// Rejects is the path of the file of unusable lines; empty is none.
 	Rejects string
 	// Notice gets a line for the user now and then, from Run's goroutines.
 	Notice func(string)
+}
+
+// budgetText is the budget as it was asked for.
+func (c *Config) budgetText() string {
+	if c.Budget == nil {
+		return ""
+	}
+	return c.Budget.Amount + c.Budget.Currency
 }
 
 // NATS is what Run needs to reach the server.

@@ -188,6 +188,7 @@ func TestSend(t *testing.T) {
 	path := write(t, "crm export (v2).csv", text)
 	cfg := b.config(path)
 	cfg.Rejects = filepath.Join(t.TempDir(), "rejects.csv")
+	cfg.Budget = &jobs.Budget{Amount: "100", Currency: "CNY"}
 	cfg.Shared = jobs.Shared{Callback: "https://x.example/h", MaxAge: "24h", ExpiresAt: "2030-01-01T00:00:00Z", Region: "CN"}
 	sum, err := b.run(t, cfg)
 	require.NoError(t, err)
@@ -221,6 +222,7 @@ func TestSend(t *testing.T) {
 	require.EqualValues(t, 3, rec.Jobs)
 	require.Equal(t, "offline", rec.Route)
 	require.Equal(t, "https://x.example/h", rec.Callback.URL)
+	require.Equal(t, "100CNY", rec.Budget.Amount+rec.Budget.Currency)
 	require.Equal(t, "crm export (v2).csv", rec.Source.Name)
 	require.Equal(t, sha, rec.Source.SHA256)
 	require.EqualValues(t, 3, rec.Source.Published)
