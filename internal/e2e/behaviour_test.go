@@ -184,7 +184,7 @@ func (h *house) gather(who string, n int) map[string]results.Result {
 	h.t.Helper()
 	got := map[string]results.Result{}
 	reader := results.NewReader(h.js, names.Default())
-	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 90*time.Second)
 	defer cancel()
 	opt := results.ReadOptions{Tenant: who, Campaign: campaign, Follow: n > 0}
 	err := reader.Read(ctx, opt, func(p results.StoredPart) error {
@@ -290,14 +290,6 @@ func many(number func(i int) string, first, n int) []string {
 		out[i] = number(first + i)
 	}
 	return out
-}
-
-// in is the house for a subtest.
-func (h *house) in(t *testing.T) *house {
-	t.Helper()
-	own := *h
-	own.t = t
-	return &own
 }
 
 // heal changes how the upstreams behave.

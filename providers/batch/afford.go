@@ -98,6 +98,27 @@ func (c *core[W]) refuse(t tick, b *packed[W]) {
 	b.refused = nil
 }
 
+// payers is an empty list, used before if there is one: asking for money that nobody
+// has to count costs no memory.
+func (c *core[W]) payers() []W {
+	n := len(c.tills)
+	if n == 0 {
+		return nil
+	}
+	list := c.tills[n-1]
+	c.tills = c.tills[:n-1]
+	return list
+}
+
+// reuse keeps the list of b's payers for another call.
+func (c *core[W]) reuse(b *packed[W]) {
+	if cap(b.payers) > 0 && len(c.tills) < maxSpare {
+		clear(b.payers)
+		c.tills = append(c.tills, b.payers[:0])
+	}
+	b.payers = nil
+}
+
 // dismiss ends the waiters of u that are paid from the same purse as the first one; the
 // unit is asked on behalf of the others.
 func (c *core[W]) dismiss(u *unit[W], f *providers.Failure) {

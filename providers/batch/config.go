@@ -49,7 +49,8 @@ type Config[W any] struct {
 	// and must not block; it may call Deliver. nil is told nothing.
 	Parked func(ticket string, numbers []string)
 	// Afford is asked for the money of a call, after the permit and before the call:
-	// payers bear the cost, one for each number. It is called in parallel and may block.
+	// payers bear the cost, one for each number; the slice is lent until it returns. It
+	// is called in parallel and may block.
 	// nil: there is money for everything.
 	Afford func(ctx context.Context, key string, payers []W) Purchase
 	// SamePurse reports whether two waiters are paid from the same money: what cannot be

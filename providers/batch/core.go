@@ -55,6 +55,7 @@ type core[W any] struct {
 	hint    *queue[W]     // where the last item went, its names below
 	hinted  hinted
 	spare   []*unit[W]
+	tills   [][]W // used before, for the payers of calls
 	aside   []*unit[W]
 	delayed []*group[W]
 }

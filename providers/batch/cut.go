@@ -62,9 +62,9 @@ func (c *core[W]) seal(b *packed[W]) {
 		}
 	}
 	if c.cfg.samePurse != nil {
-		b.payers = make([]W, len(b.units))
-		for i, u := range b.units {
-			b.payers[i] = u.waiters[0].w
+		b.payers = c.payers()
+		for _, u := range b.units {
+			b.payers = append(b.payers, u.waiters[0].w)
 		}
 	}
 	if c.cfg.shareGroups {

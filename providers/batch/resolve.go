@@ -17,6 +17,7 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 		p.probe = nil
 	}
 	c.refuse(t, b)
+	c.reuse(b)
 	if len(b.units) == 0 {
 		return c.take() // there was no call
 	}
@@ -52,13 +53,13 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 
 // callAnswered settles each number by its own outcome.
 func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, r *providers.Reply) {
-	if barren := r.Outcomes[0].Kind == providers.Failed && len(b.units) == 1 &&
-		ruleOf(failureOf(&r.Outcomes[0]).Kind).number != actNext; barren {
-		// One number that failed by itself: no news of the provider, unless such
-		// failures pile up.
-		b.opened = c.failed(t, b, failureOf(&r.Outcomes[0]), false)
-	} else {
+	switch alone := len(b.units) == 1 && r.Outcomes[0].Kind == providers.Failed; {
+	case !alone:
 		b.part.health.success(t)
+	case b.probe, ruleOf(failureOf(&r.Outcomes[0]).Kind).number != actNext:
+		// One number that failed by itself is no news of the provider, unless such
+		// failures pile up, or news was what the call was made for.
+		b.opened = c.failed(t, b, failureOf(&r.Outcomes[0]), false)
 	}
 	answered := 0
 	keep := r.Outcomes

@@ -307,3 +307,39 @@ func TestRefusalsOfSingleNumbers(t *testing.T) {
 	require.Equal(t, Answer, d.ends[7].Verdict, "a fresh number is the probe")
 	require.Len(t, d.ends, 7, "and the others are believed then")
 }
+
+// A provider that calls every single request malformed is at fault, not its
+// numbers one by one: they are handed on together, after a few calls.
+func TestMalformedOneByOne(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	d.upstream = func(asked []string) providers.Reply {
+		if len(asked) > 1 {
+			return failure(providers.KindInternal)
+		}
+		return providers.Reply{Outcomes: []providers.Outcome{{Failure: &providers.Failure{Kind: providers.KindInternal}}}}
+	}
+	d.add(items(1, 50, nil)...)
+	d.add(items(51, 50, func(it *Item[int]) { it.Last = true })...)
+	d.run(time.Minute)
+	require.Len(t, d.ends, 50)
+	for w := range d.ends {
+		require.LessOrEqual(t, w, 50, "nothing else can answer the others")
+	}
+	require.Less(t, len(d.calls), 12)
+}
+
+// A probe that brings its number's refusal and no answer tells nothing good.
+func TestProbeThatIsRefusedDoesNotHeal(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	d.upstream = func(asked []string) providers.Reply {
+		if len(asked) > 1 {
+			return failure(providers.KindRefused)
+		}
+		return providers.Reply{Outcomes: []providers.Outcome{{Failure: &providers.Failure{Kind: providers.KindRejected}}}}
+	}
+	d.add(items(1, 100, func(it *Item[int]) { it.Last = true })...)
+	d.run(time.Minute)
+	require.Less(t, len(d.calls), 12)
+}

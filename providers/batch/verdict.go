@@ -95,6 +95,9 @@ func wholeFailure(r *providers.Reply, asked int) *providers.Failure {
 			return nil
 		}
 		f := failureOf(o)
+		if asked == 1 && f.Kind == providers.KindInternal {
+			return f // a malformed request is the call's, whatever is in it
+		}
 		if ruleOf(f.Kind).number == actNext {
 			return nil
 		}

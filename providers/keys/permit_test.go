@@ -211,6 +211,7 @@ func TestStatus(t *testing.T) {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	rdb := open(t, redisdbtest.RunCluster(t))
+	ageEpoch(t, rdb)
 	p := newPool(t, rdb, config(keys.Limits{Concurrency: 1, Rate: 1000, NumberRate: 1e6},
 		key("a", keys.Limits{Concurrency: 4}), key("b", keys.Limits{Concurrency: 4, Rate: 1000})))
 	g := await(t, p, 10)

@@ -4,6 +4,7 @@ package judge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,7 @@ func own() []string { return []string{"country", "valid", "line_type", "ported_b
 // Check says where r differs from what is true of its number; nil if nowhere.
 func Check(truth *simulator.Truth, r *results.Result) error {
 	if r.E164 != truth.Number {
-		return fmt.Errorf("the answer is about another number")
+		return errors.New("the answer is about another number")
 	}
 	if !slices.Contains(statuses(truth.Status), r.Status) {
 		return fmt.Errorf("status %s (%v), want one of %v", r.Status, r.Error, statuses(truth.Status))
@@ -65,7 +66,8 @@ func fields(lookup any) (map[string]any, error) {
 		return nil, err
 	}
 	var m map[string]any
-	return m, json.Unmarshal(text, &m)
+	err = json.Unmarshal(text, &m)
+	return m, err
 }
 
 // differ compares what is there; times by the moment they mean.
