@@ -48,10 +48,16 @@ func TestEveryUpstreamRefusesEverything(t *testing.T) {
 		h.ask(a.route+"-or", a.route+"-or", many(oneCountry(a), 20_000+i*2000, n))
 	}
 	for _, a := range withoutOptions() {
+		tried := 0
 		for _, r := range h.read(a.route+"-or", n) {
+			if r.Status == results.StatusInvalid { // the number of a probe that QXT calls invalid: its documents leave no other reading
+				tried++
+				continue
+			}
 			require.Equal(t, results.SourceOffline, r.Source, a.route)
 			require.Equal(t, results.StatusOK, r.Status, a.route)
 		}
+		require.LessOrEqual(t, tried, believed, a.route)
 	}
 	t.Logf("failed over after %.1f s\n%s", time.Since(began).Seconds(), h.ledgers())
 	lookups := func() int64 {

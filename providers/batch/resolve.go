@@ -53,14 +53,7 @@ func (c *core[W]) resolve(now time.Time, b *packed[W], key string, r *providers.
 
 // callAnswered settles each number by its own outcome.
 func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, r *providers.Reply) {
-	switch alone := len(b.units) == 1 && r.Outcomes[0].Kind == providers.Failed; {
-	case !alone:
-		b.part.health.success(t)
-	case b.probe, ruleOf(failureOf(&r.Outcomes[0]).Kind).number != actNext:
-		// One number that failed by itself is no news of the provider, unless such
-		// failures pile up, or news was what the call was made for.
-		b.opened = c.failed(t, b, failureOf(&r.Outcomes[0]), false)
-	}
+	b.opened = c.learn(t, b, &r.Outcomes[0])
 	answered := 0
 	keep := r.Outcomes
 	if b.raw {
@@ -86,6 +79,23 @@ func (c *core[W]) callAnswered(t tick, now time.Time, b *packed[W], key string, 
 		}
 	}
 	c.budget.answered(answered, b.suspect)
+}
+
+// learn notes what an answered call tells of the provider; first is its first
+// number's outcome. It returns the pause if that opens the circuit.
+func (c *core[W]) learn(t tick, b *packed[W], first *providers.Outcome) time.Duration {
+	switch alone := len(b.units) == 1; {
+	case alone && b.probe && first.Kind == providers.Invalid:
+		// It may refuse every number that way: only an answer shows that it is well.
+		return c.failed(t, b, &providers.Failure{Kind: providers.KindRefused, Message: "the number it was tried with was called invalid"}, false)
+	case !alone || first.Kind != providers.Failed:
+		b.part.health.success(t)
+	case b.probe, ruleOf(failureOf(first).Kind).number != actNext:
+		// One number that failed by itself is no news, unless such failures pile up,
+		// or news was what the call was made for.
+		return c.failed(t, b, failureOf(first), false)
+	}
+	return 0
 }
 
 // innocent reports whether a number failed for others of its call.

@@ -332,14 +332,20 @@ func TestMalformedOneByOne(t *testing.T) {
 // A probe that brings its number's refusal and no answer tells nothing good.
 func TestProbeThatIsRefusedDoesNotHeal(t *testing.T) {
 	t.Parallel()
+	var outcome providers.Outcome
 	d := newDesk(t, nil)
 	d.upstream = func(asked []string) providers.Reply {
 		if len(asked) > 1 {
 			return failure(providers.KindRefused)
 		}
-		return providers.Reply{Outcomes: []providers.Outcome{{Failure: &providers.Failure{Kind: providers.KindRejected}}}}
+		return providers.Reply{Outcomes: []providers.Outcome{outcome}}
 	}
-	d.add(items(1, 100, func(it *Item[int]) { it.Last = true })...)
-	d.run(time.Minute)
-	require.Less(t, len(d.calls), 12)
+	for _, outcome = range []providers.Outcome{
+		{Failure: &providers.Failure{Kind: providers.KindRejected}}, {Kind: providers.Invalid},
+	} {
+		before := len(d.calls)
+		d.add(items(before*1000+1, 100, func(it *Item[int]) { it.Last = true })...)
+		d.run(time.Minute)
+		require.Less(t, len(d.calls)-before, 12)
+	}
 }

@@ -348,7 +348,7 @@ func TestModel(t *testing.T) {
 		rapid.Check(quietTB{t}, func(t *rapid.T) {
 			m := newModel(t)
 			defer m.close()
-			for range rapid.IntRange(5, 50).Draw(t, "steps") {
+			for range rapid.IntRange(5, 35).Draw(t, "steps") {
 				m.step()
 			}
 			m.settle()
