@@ -58,12 +58,12 @@ func (b *logBuffer) String() string {
 const houseBasics = `
 nats: {url: "NATS"}
 redis: {url: "REDIS"}
-http: {listen: "", public_listen: "PUBLIC", public_url: "http://PUBLIC"}
 results: {max_wait: 200ms}
 retry: {initial: 20ms, max: 200ms}
 `
 
 const houseConfig = houseBasics + `
+http: {listen: ""}
 TENANTS
 routes:
   cn: {providers: [qxt], region: CN, linger: 20ms}

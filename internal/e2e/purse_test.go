@@ -20,11 +20,8 @@ func TestKeyRunsDry(t *testing.T) {
 	t.Parallel()
 	const n, money = 500, 300
 	purse := func(balance string) string { return "qxt: {keys: [{key: " + apiKey + ", balance: " + balance + "}]}" }
-	h := openHouse(t, purse("300"), `
-nats: {url: "NATS"}
-redis: {url: "REDIS"}
+	h := openHouse(t, purse("300"), houseBasics+`
 http: {listen: ""}
-results: {max_wait: 200ms}
 routes:
   alone: {providers: [qxt], linger: 20ms}
   both: {providers: [qxt, offline], linger: 20ms}

@@ -31,6 +31,7 @@ func everything(routes string) string {
 		accounts[i] = fmt.Sprintf(`k%d: {access_key: access-%d, app_key: app-%d}`, i, i, i)
 	}
 	return houseBasics + `
+http: {listen: "", public_listen: "PUBLIC", public_url: "http://PUBLIC"}
 routes:
 ` + routes + `
 providers:
@@ -131,8 +132,8 @@ qxt:
   poison: {numbers: QXTPOISON}
   item_errors: [{share: 0.03, code: -8}]
   http_errors: [{share: 0.02, status: 503}, {share: 0.01, mode: reset}, {share: 0.01, mode: truncate}]
-  bursts: {every: 6s, length: 500ms}
-  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+  bursts: {every: 8s, length: 500ms}
+  outages: [{to: 2s, mode: "429"}, {from: 3s, to: 6s}]
 portcheck:
   auth: {mode: header, header: X-API-Key}
   latency: {base: 30ms, jitter: 20ms}
@@ -144,8 +145,8 @@ portcheck:
   poison: {share: 0.01}
   item_errors: [{share: 0.03, code: SYSTEM_ERROR}]
   http_errors: [{share: 0.01, status: 502}, {share: 0.005, mode: reset}, {share: 0.005, mode: html}]
-  bursts: {every: 6s, length: 500ms}
-  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms, mode: reset}]
+  bursts: {every: 8s, length: 500ms}
+  outages: [{to: 2s, mode: "429"}, {from: 3s, to: 6s, mode: reset}]
 telnyx:
   latency: {base: 30ms, jitter: 20ms}
   limits: {concurrency: 8, retry_after: 1s, retry_after_form: none}
@@ -158,8 +159,8 @@ telnyx:
   poison: {share: 0.01}
   call_errors: [{share: 0.02, code: 10007}, {share: 0.02, code: 10008}]
   http_errors: [{share: 0.01, status: 503}, {share: 0.005, mode: reset}, {share: 0.005, mode: truncate}]
-  bursts: {every: 6s, length: 500ms}
-  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+  bursts: {every: 8s, length: 500ms}
+  outages: [{to: 2s, mode: "429"}, {from: 3s, to: 6s}]
 nxcloud:
   keys: KEYS
   small_rate: -1
@@ -174,11 +175,11 @@ nxcloud:
   item_errors: [{share: 0.02, code: 103}, {share: 0.01, code: 112}, {share: 0.01, code: 121}]
   call_errors: [{share: 0.02, code: 288}, {share: 0.01, code: 299}]
   http_errors: [{share: 0.01, status: 503}]
-  lost_replies: 0.05
+  lost_replies: 0.1
   late_replies: {share: 0.05, delay: 1s}
   receipts: {base: 300ms, jitter: 1s, order: shuffled, duplicate: 0.05, lost: 0.02, retry_every: 1s}
-  bursts: {every: 6s, length: 500ms}
-  outages: [{to: 300ms, mode: "429"}, {from: 1500ms, to: 4500ms}]
+  bursts: {every: 8s, length: 500ms}
+  outages: [{to: 2s, mode: "429"}, {from: 3s, to: 6s}]
 `
 
 // TestNastyNight: on a bad night at every upstream each number ends with the
@@ -226,7 +227,6 @@ func TestNastyNight(t *testing.T) {
 	handed := h.sim.LedgerOf(simulator.UpstreamNXCloud).Summary().Deferred
 	require.Zero(t, handed.Blind, "numbers handed in again though they were answered, or could still be")
 	require.Zero(t, handed.DuplicateBatches)
-	require.NotZero(t, handed.LostReplies)
 	require.GreaterOrEqual(t, handed.QueryGap, queryGap)
 	require.NotContains(t, h.log.String(), "panic")
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"slices"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,8 +25,8 @@ func TestFirstRunEver(t *testing.T) {
 			cfg: &Config{NATS: NATSConfig{URL: "nats://127.0.0.1:0"}, Providers: map[string]Provider{"px": {Type: "qxt"}}},
 		}
 		defer func() {
-			for i := len(w.undo) - 1; i >= 0; i-- {
-				require.NoError(t, w.undo[i].f(t.Context()))
+			for _, c := range slices.Backward(w.undo) {
+				require.NoError(t, c.f(t.Context()))
 			}
 		}()
 		require.NoError(t, w.openNATS(t.Context()))

@@ -51,7 +51,7 @@ type HTTPServer struct {
 // StartHTTP listens and serves. It outlives ctx, so that a stopping worker still
 // tells its state; Close ends it. A busy address is an error that says so.
 func StartHTTP(ctx context.Context, opt HTTPOptions) (*HTTPServer, error) {
-	return serve(ctx, "http.listen", opt.Listen, bounds{idle: idleTimeout}, func() http.Handler { return newMux(opt) }, opt.Log)
+	return serve(ctx, place{"http.listen", opt.Listen}, bounds{idle: idleTimeout}, func() http.Handler { return newMux(opt) }, opt.Log)
 }
 
 // bounds are what a server allows its clients; zero is no bound, or Go's own.
@@ -60,15 +60,19 @@ type bounds struct {
 	idle, write              time.Duration
 }
 
+// place is where a server listens: an address ("" is nowhere), and the field of the
+// configuration that names it.
+type place struct{ field, listen string }
+
 // exposed are the bounds of a server that anybody can reach: receipts are small
 // and come from few clients. File descriptors are also needed for NATS and Redis.
 func exposed() bounds {
 	return bounds{connections: 512, headerBytes: 16 << 10, idle: 10 * time.Second, write: 15 * time.Second}
 }
 
-// serve listens at the address that the field of the configuration names, and
-// serves what handler makes; "" is nowhere.
-func serve(ctx context.Context, field, listen string, b bounds, handler func() http.Handler, log zerolog.Logger) (*HTTPServer, error) {
+// serve listens, and serves what handler makes.
+func serve(ctx context.Context, at place, b bounds, handler func() http.Handler, log zerolog.Logger) (*HTTPServer, error) {
+	field, listen := at.field, at.listen
 	if listen == "" {
 		return &HTTPServer{}, nil
 	}

@@ -11,7 +11,7 @@ import (
 // openPublic serves what providers push, at an address of its own: nothing else
 // of the worker is reachable there.
 func (w *Worker) openPublic(ctx context.Context) error {
-	srv, err := serve(ctx, "http.public_listen", w.cfg.HTTP.PublicListen, exposed(), w.publicMux, w.log)
+	srv, err := serve(ctx, place{"http.public_listen", w.cfg.HTTP.PublicListen}, exposed(), w.publicMux, w.log)
 	if err != nil {
 		return err
 	}

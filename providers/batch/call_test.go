@@ -215,7 +215,8 @@ func TestLoopNothingWasSent(t *testing.T) {
 		b := newBed(t, func(b *bed, _ *Config[int]) {
 			b.provider.latency = 0
 			b.provider.reply = func(ctx context.Context, q providers.Query) providers.Reply {
-				if calls++; calls > maxDoubtful {
+				calls++
+				if calls > maxDoubtful {
 					return found(len(q.Numbers))
 				}
 				<-ctx.Done()

@@ -110,12 +110,13 @@ func (s *stage) visit(ctx context.Context, c *tourCmd, at *stop) (*log, error) {
 			return nil, err
 		}
 	}
-	return l, l.judge(out, func(r *results.Result) *simulator.Truth {
+	err = l.judge(out, func(r *results.Result) *simulator.Truth {
 		if r.Provider == string(at.second.Upstream) {
 			return second[r.E164]
 		}
 		return first[r.E164]
 	}, c.Numbers)
+	return l, err
 }
 
 // judge compares every line of a results file; what is missing is wrong, too.

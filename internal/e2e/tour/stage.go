@@ -52,21 +52,24 @@ func setUp(ctx context.Context, c *tourCmd, dir string) (s *stage, err error) {
 		addrs[i] = "127.0.0.1:" + strconv.Itoa(port)
 	}
 	s.sim, s.nats = "http://"+addrs[0], "nats://"+addrs[1]
-	if err := s.start(ctx, addrs[0], nil, "simulator", worker, "simulate", "--profile", c.Profile, "--listen", addrs[0]); err != nil {
+	sim, err := procs.Start(dir, "simulator", nil, worker, "simulate", "--profile", c.Profile, "--listen", addrs[0])
+	if err := s.keep(ctx, sim, addrs[0], err); err != nil {
 		return s, err
 	}
-	if err := s.start(ctx, addrs[2], s.environment(addrs[2], addrs[3]), "worker", worker,
-		"run", "--embedded", "--data-dir", filepath.Join(dir, "data"), "--config", c.Config); err != nil {
+	run, err := procs.Start(dir, "worker", s.environment(addrs[2], addrs[3]), worker,
+		"run", "--embedded", "--data-dir", filepath.Join(dir, "data"), "--config", c.Config)
+	if err := s.keep(ctx, run, addrs[2], err); err != nil {
 		return s, err
 	}
-	return s, s.ready(ctx, "http://"+addrs[2]+"/readyz")
+	err = s.ready(ctx, "http://"+addrs[2]+"/readyz")
+	return s, err
 }
 
-// start runs a program that listens at addr, and has it stopped in the end.
-func (s *stage) start(ctx context.Context, addr string, env []string, name, path string, args ...string) error {
-	p, err := procs.Start(s.dir, name, env, path, args...)
-	if err != nil {
-		return err
+// keep has a process that was started stopped in the end, and waits until it
+// listens at addr.
+func (s *stage) keep(ctx context.Context, p *procs.Proc, addr string, started error) error {
+	if started != nil {
+		return started
 	}
 	s.undo = append(s.undo, p.Stop)
 	return p.Answering(ctx, addr)
@@ -95,7 +98,7 @@ func (s *stage) ready(ctx context.Context, url string) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
 			return err
 		}
