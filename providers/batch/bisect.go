@@ -130,7 +130,7 @@ const (
 
 // budget bounds the calls of bisecting that are refused; those that bring answers
 // cost nothing. It starts with enough to find one number in one full batch, and
-// holds what a full batch's answers are worth.
+// holds what a full batch's answers are worth, or a few numbers.
 type budget struct {
 	tokens, limit float64
 	spent         tick // when the last one was spent
@@ -138,7 +138,7 @@ type budget struct {
 
 func newBudget(maxBatch int) budget {
 	enough := float64(2 * (bits.Len(uint(max(maxBatch, 1))) + 1))
-	return budget{tokens: enough, limit: max(enough, answeredShare*float64(maxBatch))}
+	return budget{tokens: enough, limit: max(4*enough, answeredShare*float64(maxBatch))}
 }
 
 // called adds what an ordinary call is worth.

@@ -98,11 +98,22 @@ func (r *reading) whole(e *entry) providers.Reply {
 		return providers.Reply{Failure: &providers.Failure{Kind: providers.KindGarbled, Message: "the reply has no code and no numbers"}}
 	}
 	v := r.judge(e)
-	if single && v.verdict.AboutNumber() {
+	switch {
+	case single && v.vague():
+		refused := *v.call
+		refused.Kind = providers.KindRefused
+		return providers.Reply{Failure: &refused}
+	case single && v.verdict.AboutNumber():
 		r.join.Rest(v.outcome)
 		return r.join.Reply()
 	}
 	return providers.Reply{Failure: v.call}
+}
+
+// vague: the code of wrong parameters, and not a word about the number. Said of a
+// lone number, it may as well be said of every call.
+func (v *judged) vague() bool {
+	return v.hasCode && v.code == codeParameter && v.verdict.AboutNumber() && !words.Number(v.reason)
 }
 
 // entry takes one element of a list.
