@@ -50,6 +50,28 @@ func quarantineWait(t *testing.T, p *keys.Pool) time.Duration {
 	return time.Until(s[1].Until).Round(100 * time.Millisecond)
 }
 
+// TestOneKeyPausedOneBusy: a pause is the reason only where it keeps every key from
+// being used; a busy key is none to stop the pulling of work.
+func TestOneKeyPausedOneBusy(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(w *world) {
+		t := w.test
+		cfg := config(keys.Limits{}, key("a", keys.Limits{Concurrency: 1}), key("b", keys.Limits{Concurrency: 1}))
+		p, stop := bubblePool(t, w.client(), cfg)
+		defer stop()
+		pause(t, cfg.Lease) // the guard
+		require.NoError(t, p.Pause(t.Context(), "b", 10*time.Millisecond, "throttled"))
+		g := await(t, p, 10)
+		require.Equal(t, "a", g.Key.Name)
+		mustWait(t, p, 10, keys.WaitConcurrency)
+		require.NoError(t, p.Pause(t.Context(), "a", time.Minute, "throttled"))
+		require.NoError(t, p.Pause(t.Context(), "b", time.Minute, "throttled"))
+		g.Release()
+		pause(t, time.Second)
+		mustWait(t, p, 10, keys.WaitPaused)
+	})
+}
+
 // TestQuarantine: one probe after a minute, then two, four … up to an hour.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()

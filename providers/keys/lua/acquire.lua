@@ -175,6 +175,8 @@ local best, best_m, free = nil, 0, 0
 local due_later = false
 local rank, wait, why, lack = math.huge, 0, nil, nil
 local common -- what keeps every key from being used; false if that differs
+local out = { paused = true, quarantined = true }
+local busy = false -- a key is in use, and no more than that
 for i = 1, (#KEYS - 4) / 2 do
   local key = look(i)
   local m = math.min(max, all.most, key.most)
@@ -192,6 +194,7 @@ for i = 1, (#KEYS - 4) / 2 do
     -- opens sooner is the better news.
     local r = math.max(w, short and 20000 or 0)
     due_later = due_later or not short
+    busy = busy or w == 0 or not out[reason]
     if common == nil then common = cause or false end
     if common ~= cause then common = false end
     if r < rank then rank, wait, why, lack = r, w, reason, short end
@@ -207,6 +210,8 @@ if best and math.min(free, all.free) > before then
   return { 'ok', best.i, best_m, now_us, best.failures > 0 and 1 or 0, last and 1 or 0 }
 end
 local full = lack and 1 or 0
+-- While one key works, the others' pauses keep nobody from working.
+if busy and out[why] then why, common = 'concurrency', nil end
 if best then wait, why, full, lack, common = 0, nil, 1, nil, nil end
 if full == 1 and held == 0 and now - seen > gone_after / 3 then
   redis.call('HSET', KEYS[2], pool, int(since) .. ' ' .. int(now))
