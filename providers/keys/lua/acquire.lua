@@ -79,11 +79,11 @@ end
 local function look(i)
   local e = { i = i, leases = KEYS[3 + 2 * i], state = KEYS[4 + 2 * i], wait = 0 }
   local h = redis.call('HMGET', e.state, 'rt', 'nt', 'nl', 'pu', 'qn', 'qa', 'lg',
-    'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu', 'pw', 'qw')
+    'lc', 'lcu', 'lr', 'lru', 'ln', 'lnu', 'pw', 'qw', 'ec', 'eu')
   local a = 8 + 4 * i
   redis.call('ZREMRANGEBYSCORE', e.leases, '-inf', int(now))
   e.count = redis.call('ZCARD', e.leases)
-  e.free = lower(ARGV[a], h[8], h[9]) - e.count
+  e.free = math.min(lower(ARGV[a], h[8], h[9]), bearable(h[16], h[17])) - e.count
   e.failures, e.last = num(h[5]), num(h[7])
   hold(e, num(h[4]) * 1000, 'paused', h[14])
   if e.failures > 0 then hold(e, num(h[6]) * 1000, 'quarantined', h[15]) end

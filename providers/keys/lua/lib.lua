@@ -10,6 +10,7 @@
 --   ns        grants within a slot of that many us share an entry
 --   li, lg    lease id and time (us) of the last grant
 --   pu, pw    paused until (ms), and why
+--   ec, eu    calls at once that the upstream bears, and since when (ms); it grows
 --   qn, qa    quarantine: failures in a row, time of the next probe (ms)
 --   qw, qp    why, and the lease id of the probe that is out
 --   qs, an    when it began (ms), and the reason that operators were told last
@@ -33,6 +34,15 @@ local function num(x) return x and tonumber(x) or 0 end
 
 -- What no pool renewed for a week belongs to a key that is no longer used.
 local unused_ttl = 7 * 24 * 3600 * 1000
+
+-- bearable is how many calls at once the upstream seems to bear: half of what it
+-- refused as too much, and one more for each quiet interval since. math.huge where
+-- it has not complained, or so long ago that it does not matter.
+local quiet = 10000
+local function bearable(ec, eu)
+  if not ec then return math.huge end
+  return tonumber(ec) + math.max(0, math.floor((now - tonumber(eu)) / quiet))
+end
 
 -- backoff is how long a quarantine lasts after n failures in a row.
 local function backoff(n) return math.min(60000 * 2 ^ (n - 1), 3600000) end

@@ -50,8 +50,19 @@ local function refund(state, id, unused, granted, at)
   if #f > 0 then redis.call('HSET', state, unpack(f)) end
 end
 
-local function pause(state, ms, why)
+-- halve notes that the upstream does not bear the calls that are on the wire now;
+-- of those that are refused together it counts the first.
+local function halve(i, state)
+  local h = redis.call('HMGET', state, 'pu', 'ec', 'eu')
+  if num(h[1]) > now then return end
+  redis.call('ZREMRANGEBYSCORE', KEYS[3 + 2 * i], '-inf', int(now))
+  local most = math.min(bearable(h[2], h[3]), redis.call('ZCARD', KEYS[3 + 2 * i]))
+  redis.call('HSET', state, 'ec', int(math.max(1, math.floor(most / 2))), 'eu', int(now))
+end
+
+local function pause(i, state, ms, why)
   local till = now + ms
+  if why == 'throttled' then halve(i, state) end
   if till > num(redis.call('HGET', state, 'pu')) then
     redis.call('HSET', state, 'pu', int(till), 'pw', why)
     redis.call('PEXPIRE', state, int(math.max(unused_ttl, 2 * ms)))
@@ -80,7 +91,7 @@ for a = 1, #ARGV, 6 do
     refund(KEYS[4], id, x, y, tonumber(why))
     refund(state, id, x, y, tonumber(why))
   elseif what == 'pause' then
-    pause(state, x, why)
+    pause(i, state, x, why)
   elseif what == 'quarantine' then
     quarantine(state, why)
   elseif what == 'clear' then
