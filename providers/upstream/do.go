@@ -111,19 +111,21 @@ func (c *Client) build(ctx context.Context, r Request) (*http.Request, error) {
 type sentTrace struct {
 	// reliable: the transport is known to call the hooks.
 	reliable bool
-	wrote    atomic.Bool
+	got      atomic.Bool // a connection to write to
 }
 
 func (t *sentTrace) with(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { t.wrote.Store(true) },
+		// Not WroteHeaders: a request that has a connection may still be written after
+		// RoundTrip has returned because its time was over.
+		GotConn: func(httptrace.GotConnInfo) { t.got.Store(true) },
 	})
 }
 
-// maySent is false only if nothing can have left: no connection, or none that
-// was written to. A transport that may not trace is judged by its error.
+// maySent is false only if nothing can have left, or leave yet: there was no
+// connection. A transport that may not trace is judged by its error.
 func (t *sentTrace) maySent(err error) bool {
-	return !notConnected(err) && (!t.reliable || t.wrote.Load())
+	return !notConnected(err) && (!t.reliable || t.got.Load())
 }
 
 func (t *sentTrace) failure(ctx context.Context, err error, secrets []providers.Secret) *providers.Failure {
