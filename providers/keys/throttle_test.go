@@ -35,14 +35,17 @@ func TestThrottledKey(t *testing.T) {
 		// round fills all permits, has key a throttled as often as it has calls if it
 		// is to be, and tells how many calls a had.
 		round := func(throttle bool) (calls int) {
-			for _, g := range everyPermit(t, p) {
+			all := everyPermit(t, p)
+			for _, g := range all {
 				if g.Key.Name == "a" {
 					calls++
 					if throttle {
 						require.NoError(t, p.Pause(t.Context(), "a", time.Second, "throttled"))
 					}
 				}
-				defer g.Release()
+			}
+			for _, g := range all {
+				g.Release()
 			}
 			return calls
 		}
