@@ -172,7 +172,7 @@ func deferredFlaws() map[string]laterFlaw {
 func taken(rule string) string {
 	switch rule {
 	case "hang":
-		return "the submit with silence: the call failed with unavailable"
+		return "the call failed with unavailable"
 	case "empty reply":
 		return "of the submit: number 0 is found"
 	}
